@@ -1,0 +1,89 @@
+"""Files that are whole or absent: a run survives `kill -9` at any moment.
+
+A checkpoint is ONE safetensors file: tensors (weights, optimiser moments, random states) with a
+JSON text in its header (step, sampler, history). It is written beside its destination, flushed to
+the disk and renamed over the old one, so that a single rename leads from the old state to the new:
+a process that dies earlier leaves the old checkpoint untouched. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from .errors import PHAError
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Replace `path` by `content`, wholly or not at all.
+
+    The file beside it has a fixed name, so that a killed process leaves at most one, which the next
+    write takes over.
+    """
+    beside = path.with_name(path.name + ".part")
+    with open(beside, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+    if os.name == "posix":  # the rename itself must reach the disk too: flush the folder's entry
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def write_json(path: Path, value: object) -> None:
+    """`value` as indented JSON, written atomically."""
+    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], state: dict) -> None:
+    """Tensors and a JSON-able state in one file, atomically. Floats survive JSON bit for bit."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomic(path, save(tensors, metadata={"state": json.dumps(state)}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
+    """What `save_checkpoint` wrote.
+
+    Raises:
+        PHAError: the file is not one of ours, or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads(file.metadata()["state"])
+            return {name: file.get_tensor(name) for name in file.keys()}, state
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        message = f"{path}: not a readable checkpoint ({error}); delete it to start again"
+        raise PHAError(message) from error
+
+
+def random_state() -> tuple[dict[str, torch.Tensor], dict]:
+    """State of every generator a step may draw from: torch (all devices), numpy, Python."""
+    tensors = {"rng.cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states = torch.cuda.get_rng_state_all()
+        tensors |= {f"rng.cuda.{index}": state for index, state in enumerate(states)}
+    kind, keys, *rest = np.random.get_state()
+    return tensors, {"numpy": [kind, keys.tolist(), *rest], "python": random.getstate()}
+
+
+def set_random_state(tensors: dict[str, torch.Tensor], state: dict) -> None:
+    """Undo of `random_state`; a GPU that is not there any more is passed over."""
+    torch.set_rng_state(tensors["rng.cpu"])
+    for index in range(torch.cuda.device_count()):
+        if f"rng.cuda.{index}" in tensors:
+            torch.cuda.set_rng_state(tensors[f"rng.cuda.{index}"], index)
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))

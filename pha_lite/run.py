@@ -1,0 +1,185 @@
+"""The state of a run: what changes while it goes on, in memory and in its folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from .checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state, write_json
+from .errors import PHAError
+from .record import run_record
+
+if TYPE_CHECKING:
+    from .model import PHAModel
+    from .sampling import TaskSampler
+    from .tasks import Task
+
+CHECKPOINT = "checkpoint.safetensors"
+RECORD = "run.json"
+
+
+@dataclass
+class TrainResult:
+    """What `train` hands back; the model itself holds the best weights.
+
+    Args:
+        history: one dict per step: step, lr, grad_norm, loss, lm_loss, ir_loss, pro_loss (the two
+            contrastive terms unweighted); at a validation also `scores` (task -> score) and `mean`.
+        best: step, mean and scores of the best validation; without validation mean is None.
+        record: settings, versions, commit, machine, time (see `record.run_record`).
+    """
+
+    history: list[dict]
+    best: dict
+    record: dict = field(repr=False)
+
+
+class Run:
+    """Weights, optimiser, sampler, history and best result of one run.
+
+    Args:
+        folder: where it keeps its checkpoint; None keeps it in memory.
+        identity: settings and data; a checkpoint with another identity is not continued.
+        weights: the trained tensors by name.
+        optimizer, sampler: whose state belongs to the run.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None,
+        identity: dict,
+        weights: Mapping[str, torch.Tensor],
+        optimizer: torch.optim.Optimizer,
+        sampler: TaskSampler,
+    ):
+        self.folder = None if folder is None else Path(folder)
+        self.identity = json.loads(json.dumps(identity))  # as a file gives it back
+        self.weights, self.optimizer, self.sampler = weights, optimizer, sampler
+        self.history: list[dict] = []
+        self.best: dict = {"step": 0, "mean": None, "scores": {}}
+        self.best_weights = self._copy()
+        self.seconds, self._since = 0.0, time.monotonic()
+
+    @property
+    def step(self) -> int:
+        return len(self.history)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / CHECKPOINT
+
+    def _copy(self) -> dict[str, torch.Tensor]:
+        return {name: w.detach().clone() for name, w in self.weights.items()}
+
+    def _put(self, values: Mapping[str, torch.Tensor]) -> None:
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(values[name])
+
+    def summary(self) -> str:
+        """The text behind the progress bar."""
+        now = self.history[-1]
+        text = f"lm {now['lm_loss']:.3f} ir {now['ir_loss']:.3f} pro {now['pro_loss']:.3f}"
+        return text if self.best["mean"] is None else text + f" best {self.best['mean']:.3f}"
+
+    def validated(self, scores: dict[str, float]) -> None:
+        """Note a validation, and keep the weights if its mean is the best so far."""
+        mean = sum(scores.values()) / len(scores)
+        self.history[-1] |= {"scores": scores, "mean": mean}
+        if self.best["mean"] is None or mean > self.best["mean"]:
+            self.best = {"step": self.step, "mean": mean, "scores": scores}
+            self.best_weights = self._copy()
+
+    def stopped(self, patience: int) -> bool:
+        """Whether the last `patience` validations brought nothing better."""
+        later = [row for row in self.history[self.best["step"] :] if "mean" in row]
+        return 0 < patience <= len(later)
+
+    def save(self) -> None:
+        """Replace the checkpoint. The folder is made here, with the first thing worth keeping."""
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tensors, generators = random_state()
+        tensors |= {f"weights.{name}": w for name, w in self.weights.items()}
+        tensors |= {f"best.{name}": w for name, w in self.best_weights.items()}
+        for name, w in self.weights.items():
+            moments = self.optimizer.state[w]
+            tensors |= {f"optimizer.{name}.{key}": value for key, value in moments.items()}
+        state = {"history": self.history, "best": self.best, "sampler": self.sampler.state_dict()}
+        state |= {"random": generators, "identity": self.identity, "seconds": self._elapsed()}
+        save_checkpoint(self.checkpoint, tensors, state)
+
+    def load(self) -> bool:
+        """Go on from the folder's checkpoint; False when there is none."""
+        if self.folder is None or not self.checkpoint.exists():
+            return False
+        tensors, state = load_checkpoint(self.checkpoint)
+        self._same_run(state["identity"])
+        self._put({name: tensors[f"weights.{name}"] for name in self.weights})
+        for name, w in self.weights.items():
+            self.best_weights[name] = tensors[f"best.{name}"].to(w.device)
+            prefix = f"optimizer.{name}."
+            keys = [key for key in tensors if key.startswith(prefix)]
+            moments = {key.removeprefix(prefix): tensors[key].to(w.device) for key in keys}
+            self.optimizer.state[w] = moments
+        self.history, self.best, self.seconds = state["history"], state["best"], state["seconds"]
+        self.sampler.load_state_dict(state["sampler"])
+        set_random_state(tensors, state["random"])
+        return True
+
+    def _same_run(self, identity: dict) -> None:
+        for part, own in self.identity.items():
+            theirs = identity[part]
+            for key in [*own, *(key for key in theirs if key not in own)]:
+                was, now = theirs.get(key), own.get(key)
+                if was != now:
+                    raise PHAError(
+                        f"{self.folder} holds a run with other settings ({part}: {key} was "
+                        f"{was!r}, now {now!r}): use another folder, or resume=False to replace it"
+                    )
+
+    def abandon(self, numbers: dict, tasks: Iterable[str]) -> str:
+        """Put the best weights back and say what happened."""
+        self._put(self.best_weights)
+        kept = f"the model holds its weights of step {self.best['step']} again"
+        if self.folder is not None and self.checkpoint.exists():
+            _, state = load_checkpoint(self.checkpoint)
+            kept = f"last good checkpoint: {self.checkpoint}, step {len(state['history'])}"
+        values = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        return (
+            f"not finite at {values}; tasks in the batch: {', '.join(sorted(tasks))}; {kept}; "
+            f"a smaller lr is the usual mend"
+        )
+
+    def _elapsed(self) -> float:
+        return self.seconds + time.monotonic() - self._since
+
+    def finish(self, model: PHAModel, tasks: Mapping[str, Task]) -> TrainResult:
+        """Best weights into the model; model and record into the folder."""
+        if self.best["mean"] is None:
+            self.best["step"] = self.step
+        else:
+            self._put(self.best_weights)
+        model.eval()
+        record = run_record(
+            config=self.identity["train"],
+            model=self.identity["model"],
+            tasks={name: task.sizes for name, task in tasks.items()},
+            data=self.identity["data"],
+            seed=self.identity["train"]["seed"],
+            steps=self.step,
+            best=self.best,
+            seconds=round(self._elapsed(), 1),
+        )
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            model.save_pretrained(self.folder)
+            write_json(self.folder / RECORD, {**record, "history": self.history})
+        return TrainResult(self.history, self.best, record)
