@@ -1,0 +1,48 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help install book test sync check lint format serve clean
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
+	  | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+$(STAMP): requirements.txt pyproject.toml
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $(STAMP)
+
+install: $(STAMP) ## create .venv and install everything into it (the others do it when needed)
+
+book: $(STAMP) ## build the book into _build/html
+	$(BIN)/jupyter-book build book -W --keep-going
+	@echo "Open _build/html/index.html in a browser, or run: make serve"
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest
+
+sync: $(STAMP) ## write the notebooks, their Colab copies and the pictures from their sources
+	$(BIN)/python tools/pictures.py
+	$(BIN)/python tools/notebooks.py sync
+
+check: $(STAMP) ## fail where a notebook differs from its source or carries outputs
+	$(BIN)/python tools/pictures.py --check
+	$(BIN)/python tools/notebooks.py check
+
+lint: $(STAMP) ## ruff, on code and notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP) ## let ruff format the code, then write the notebooks again
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python tools/notebooks.py sync
+
+serve: $(STAMP) ## show the built book at http://localhost:8000
+	$(BIN)/python -m http.server --directory _build/html 8000
+
+clean: ## remove what was built (.venv stays)
+	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
