@@ -1,0 +1,389 @@
+"""Plotly figures that more than one page uses, in colours that colour-blind readers tell apart.
+
+A task's colour is its rule, the first half of its name; its symbol is its surface, the second
+half. Every figure carries an alternative text, which the book's renderer insists on.
+plotly is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import PHAError
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+# Okabe and Ito's palette; grey in place of black, which a dark page would swallow.
+PALETTE = (
+    "#0072B2",  # blue
+    "#E69F00",  # orange
+    "#009E73",  # green
+    "#CC79A7",  # purple
+    "#D55E00",  # vermillion
+    "#56B4E9",  # sky blue
+    "#F0E442",  # yellow
+    "#8A8F98",  # grey
+)
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "pentagon", "hexagon2", "bowtie")
+GREY = PALETTE[-1]
+
+
+def rule(task: str) -> str:
+    """The first half of a task's name: "sentiment" of "sentiment/hotel"."""
+    return task.split("/", 1)[0]
+
+
+def surface(task: str) -> str:
+    """The second half of a task's name: "hotel" of "sentiment/hotel"."""
+    return task.split("/", 1)[-1]
+
+
+def _cycle(names: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+    return {name: values[i % len(values)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def colours(tasks: Sequence[str]) -> dict[str, str]:
+    """Rule -> colour, in the order in which the rules first appear.
+
+    >>> colours(["sentiment/hotel", "entailment/hotel", "sentiment/farm"])
+    {'sentiment': '#0072B2', 'entailment': '#E69F00'}
+    """
+    return _cycle([rule(task) for task in tasks], PALETTE)
+
+
+def symbols(tasks: Sequence[str]) -> dict[str, str]:
+    """Surface -> marker symbol, in the order in which the surfaces first appear."""
+    return _cycle([surface(task) for task in tasks], SYMBOLS)
+
+
+def describe(fig: go.Figure, alt: str) -> go.Figure:
+    """Give a figure its alternative text: what a reader who cannot see it should know.
+
+    Raises:
+        PHAError: the text is empty.
+    """
+    if not alt.strip():
+        raise PHAError("alt is empty: say in a sentence or two what the figure shows")
+    fig.update_layout(meta={"alt": alt})
+    return fig
+
+
+def _finish(fig: go.Figure, title: str, alt: str, height: int, **layout) -> go.Figure:
+    fig.update_layout(
+        title={"text": title, "x": 0, "xanchor": "left", "yref": "container", "y": 0.97},
+        height=height,
+        margin={"l": 10, "r": 10, "t": 64, "b": 10},
+        font={"size": 13},
+        template="none",
+        **layout,
+    )
+    fig.update_xaxes(automargin=True, showline=False, ticks="", gridcolor="rgba(0,0,0,.12)")
+    fig.update_yaxes(automargin=True, showline=False, ticks="", gridcolor="rgba(0,0,0,.12)")
+    return describe(fig, alt)
+
+
+def unit(vectors) -> np.ndarray:
+    """Rows scaled to length 1, as both contrastive losses see them: (n, e) float64."""
+    vectors = np.asarray(vectors, dtype=np.float64)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def project(frames: Sequence) -> list[np.ndarray]:
+    """Two coordinates for every row of every frame, by ONE projection fitted on all of them.
+
+    A projection of its own for each frame would turn and flip the picture from frame to frame, and
+    movement would mean nothing.
+
+    Args:
+        frames: arrays (n_i, e); rows are normalised first.
+
+    Returns:
+        Arrays (n_i, 2): the two principal components of all rows together.
+    """
+    from sklearn.decomposition import PCA
+
+    rows = [unit(frame) for frame in frames]
+    flat = PCA(n_components=2, svd_solver="full").fit_transform(np.concatenate(rows))
+    return np.split(flat, np.cumsum([len(r) for r in rows])[:-1])
+
+
+def space_slider(
+    frames: Sequence,
+    tasks: Sequence[str],
+    steps: Sequence[int],
+    *,
+    prototypes: Sequence | None = None,
+    prototype_tasks: Sequence[str] = (),
+    texts: Sequence[str] | None = None,
+    title: str,
+    alt: str,
+    height: int = 640,
+) -> go.Figure:
+    """Embeddings as points, with a slider over the steps at which they were taken.
+
+    Args:
+        frames: one array (n, e) of embeddings per step; the same n texts in each.
+        tasks: the n task names of the rows.
+        steps: the training step of each frame.
+        prototypes: one array (T, e) per step, drawn as stars.
+        prototype_tasks: their T names.
+        texts: n texts shown under the pointer.
+        title, alt, height: of the figure; height in pixels.
+
+    Raises:
+        PHAError: the lengths do not fit together.
+    """
+    import plotly.graph_objects as go
+
+    frames = [np.asarray(frame) for frame in frames]
+    if len(frames) != len(steps) or any(len(frame) != len(tasks) for frame in frames):
+        raise PHAError(
+            f"{len(frames)} frames of {[len(f) for f in frames]} rows, {len(steps)} steps and "
+            f"{len(tasks)} task names: give one step per frame and one name per row"
+        )
+    stars = [] if prototypes is None else [np.asarray(p) for p in prototypes]
+    if stars and (len(stars) != len(frames) or any(len(s) != len(prototype_tasks) for s in stars)):
+        raise PHAError("prototypes need one array per frame and one name per row")
+    flat = project([*frames, *stars])
+    points, stars = flat[: len(frames)], flat[len(frames) :]
+    known = [*prototype_tasks, *tasks]
+    colour, symbol = colours(known), symbols(known)
+    rows_of = {r: [i for i, t in enumerate(tasks) if rule(t) == r] for r in colours(tasks)}
+
+    def traces(i: int) -> list:
+        drawn = [
+            {
+                "x": points[i][rows, 0].round(4),
+                "y": points[i][rows, 1].round(4),
+            }
+            for rows in rows_of.values()
+        ]
+        if stars:
+            drawn.append({"x": stars[i][:, 0].round(4), "y": stars[i][:, 1].round(4)})
+        return drawn
+
+    fig = go.Figure()
+    for place, (name, rows) in zip(traces(0), rows_of.items(), strict=False):
+        fig.add_scatter(
+            **place,
+            mode="markers",
+            name=name,
+            marker={
+                "color": colour[name],
+                "symbol": [symbol[surface(tasks[i])] for i in rows],
+                "size": 7,
+                "opacity": 0.8,
+            },
+            text=[texts[i] if texts is not None else tasks[i] for i in rows],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    if stars:
+        fig.add_scatter(
+            **traces(0)[-1],
+            mode="markers",
+            name="prototype",
+            marker={
+                "color": [colour[rule(t)] for t in prototype_tasks],
+                "symbol": "star",
+                "size": 15,
+                "line": {"width": 1.5, "color": "#222222"},
+            },
+            text=[f"prototype of {t}" for t in prototype_tasks],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    moving = len(fig.data)
+    for name in symbols(tasks):  # empty traces: the legend's key to the symbols
+        fig.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=name,
+            marker={"symbol": symbol[name], "color": GREY, "size": 8},
+            hoverinfo="skip",
+        )
+    fig.frames = [
+        go.Frame(name=str(step), data=traces(i), traces=list(range(moving)))
+        for i, step in enumerate(steps)
+    ]
+    everything = np.concatenate(flat)
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    pad = 0.06 * (high - low)
+    go_to = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}}
+    go_to["transition"] = {"duration": 300}
+    slider = {
+        "active": 0,
+        "currentvalue": {"prefix": "training step "},
+        "pad": {"t": 34, "b": 0},
+        "x": 0,
+        "len": 1,
+        "steps": [
+            {"label": str(step), "method": "animate", "args": [[str(step)], go_to]}
+            for step in steps
+        ],
+    }
+    _finish(
+        fig,
+        title,
+        alt,
+        height,
+        sliders=[slider],
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+    )
+    fig.update_layout(margin={"b": 190})
+    fig.update_xaxes(
+        title_text="first principal component", range=[low[0] - pad[0], high[0] + pad[0]]
+    )
+    fig.update_yaxes(
+        title_text="second principal component", range=[low[1] - pad[1], high[1] + pad[1]]
+    )
+    return fig
+
+
+def retrieval_bars(
+    scores: Sequence[tuple[str, float]],
+    *,
+    title: str,
+    alt: str,
+    xtitle: str = "mean cosine between the new texts and the prototype",
+    height: int | None = None,
+) -> go.Figure:
+    """Ranked tasks as horizontal bars, the best on top, coloured by rule.
+
+    Args:
+        scores: (task, score), best first, as `PHAModel.retrieve` gives them.
+        title, alt, xtitle: of the figure and its axis.
+        height: in pixels; by default it grows with the number of bars.
+    """
+    import plotly.graph_objects as go
+
+    colour = colours(sorted(task for task, _ in scores))
+    fig = go.Figure()
+    for name in dict.fromkeys(rule(task) for task, _ in scores):
+        mine = [(task, score) for task, score in scores if rule(task) == name]
+        fig.add_bar(
+            y=[task for task, _ in mine],
+            x=[score for _, score in mine],
+            name=name,
+            orientation="h",
+            marker_color=colour[name],
+            text=[f"{score:.2f}" for _, score in mine],
+            textposition="auto",
+            hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+        )
+    _finish(fig, title, alt, height or 130 + 30 * len(scores), showlegend=False)
+    fig.update_xaxes(title_text=xtitle)
+    fig.update_yaxes(
+        categoryorder="array", categoryarray=[task for task, _ in scores], autorange="reversed"
+    )
+    return fig
+
+
+def starts(
+    results: Mapping[str, Mapping[str, Sequence[float]]],
+    *,
+    title: str,
+    alt: str,
+    xtitle: str = "accuracy (%)",
+    chance: float | None = None,
+    height: int | None = None,
+) -> go.Figure:
+    """Mean and interval of several treatments, a row for each: a dot, and a bar through it.
+
+    Args:
+        results: series ("before tuning") -> row ("retrieved") -> (mean, low, high), in the unit
+            of the axis. Rows appear in the order of the first series, from the top.
+        title, alt, xtitle: of the figure and its axis.
+        chance: where guessing would be, a dotted line.
+        height: in pixels; by default it grows with the number of rows.
+    """
+    import plotly.graph_objects as go
+
+    fig = go.Figure()
+    rows = list(dict.fromkeys(row for series in results.values() for row in series))
+    offset = 0.32 / max(len(results) - 1, 1)
+    for i, (series, values) in enumerate(results.items()):
+        names = [row for row in rows if row in values]
+        mean, low, high = (np.array([values[row][j] for row in names]) for j in range(3))
+        shift = (i * offset - 0.16) if len(results) > 1 else 0.0
+        fig.add_scatter(
+            x=mean,
+            y=[rows.index(row) + shift for row in names],
+            error_x={
+                "type": "data",
+                "array": high - mean,
+                "arrayminus": mean - low,
+                "thickness": 2,
+                "width": 6,
+            },
+            mode="markers",
+            name=series,
+            marker={"color": PALETTE[i], "symbol": SYMBOLS[i], "size": 11},
+            customdata=[[row, lo, hi] for row, lo, hi in zip(names, low, high, strict=True)],
+            hovertemplate=(
+                "%{customdata[0]}: %{x:.1f} (%{customdata[1]:.1f} to %{customdata[2]:.1f})"
+                f"<extra>{series}</extra>"
+            ),
+        )
+    if chance is not None:
+        fig.add_vline(x=chance, line={"dash": "dot", "color": GREY}, annotation_text="chance")
+    _finish(
+        fig,
+        title,
+        alt,
+        height or 170 + 46 * len(rows),
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )
+    fig.update_layout(margin={"t": 92})
+    fig.update_xaxes(title_text=xtitle)
+    fig.update_yaxes(
+        tickvals=list(range(len(rows))),
+        ticktext=rows,
+        range=[len(rows) - 0.5, -0.5],
+        zeroline=False,
+    )
+    return fig
+
+
+def losses(history: Sequence[Mapping], *, title: str, alt: str, height: int = 560) -> go.Figure:
+    """The three terms of the loss over training, each on an axis of its own.
+
+    Args:
+        history: what `train` records: one dict per step with step, lm_loss, ir_loss, pro_loss.
+        title, alt, height: of the figure; height in pixels.
+    """
+    from plotly.subplots import make_subplots
+
+    names = {
+        "lm_loss": "language model (nats per token)",
+        "ir_loss": "instances (nats)",
+        "pro_loss": "prototypes (nats)",
+    }
+    shown = [key for key in names if any(row.get(key) for row in history)]
+    fig = make_subplots(
+        rows=len(shown),
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.1,
+        subplot_titles=[names[key] for key in shown],
+    )
+    for i, key in enumerate(shown, start=1):
+        steps = [row["step"] for row in history]
+        values = [row[key] for row in history]
+        fig.add_scatter(
+            x=steps,
+            y=np.round(values, 4),
+            mode="lines",
+            name=names[key],
+            line={"color": PALETTE[i - 1], "width": 2},
+            hovertemplate="step %{x}: %{y:.3f}<extra></extra>",
+            row=i,
+            col=1,
+        )
+    _finish(fig, title, alt, height, showlegend=False)
+    fig.update_layout(margin={"t": 92})
+    fig.update_xaxes(title_text="training step", row=len(shown), col=1)
+    return fig
