@@ -1,0 +1,162 @@
+"""A trained model as two files: weights with their own description, and a readable copy of it.
+
+``model.safetensors`` holds the trained tensors only and, in its header, the configuration (task
+order included), the backbone's name and fingerprint, and a digest of it all: it is complete by
+itself, so one rename replaces an old model by a new one. ``config.json`` repeats the description
+for readers and for the hub.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from . import backbone as bb
+from .checkpoint import write_atomic, write_json
+from .config import PHAConfig
+from .errors import PHAError
+
+if TYPE_CHECKING:
+    from .model import PHAModel
+
+FORMAT = "pha_lite.model.1"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+def save(model: PHAModel, folder: str | Path) -> None:
+    """`PHAModel.save_pretrained`."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PHAError(f"{folder}: cannot be made ({error}); choose another folder.") from error
+    tensors = {k: v.detach().cpu().contiguous() for k, v in model.trained.state_dict().items()}
+    about = {
+        "format": FORMAT,
+        "backbone": model.backbone_name,
+        "fingerprint": bb.fingerprint(model.t5, model.tokenizer),
+        "config": model.config.to_dict(),
+    }
+    about["digest"] = _digest(tensors, about)
+    write_atomic(folder / WEIGHTS, to_bytes(tensors, metadata={"about": json.dumps(about)}))
+    write_json(folder / CONFIG, about)
+
+
+def load(cls: type[PHAModel], folder: str | Path, backbone=None) -> PHAModel:
+    """`PHAModel.from_pretrained`."""
+    weights, readable = _files(folder)
+    tensors, about = _read(weights)
+    _check_readable(readable, about)
+    config = PHAConfig.from_dict(about["config"])
+    if backbone is None:
+        if not about["backbone"]:
+            raise PHAError(f"{folder} names no backbone: pass from_pretrained(..., backbone=...).")
+        backbone = about["backbone"]
+    model = cls.from_backbone(backbone, config)
+    model.backbone_name = model.backbone_name or about["backbone"]
+    if bb.fingerprint(model.t5, model.tokenizer) != about["fingerprint"]:
+        raise PHAError(
+            f"{folder} was trained on another backbone ({about['backbone'] or 'unnamed'}): its "
+            "adapters mean nothing on this one; pass the backbone it was trained on."
+        )
+    wanted = {name: tuple(t.shape) for name, t in model.trained.state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if wanted != found:
+        odd = sorted(set(wanted.items()) ^ set(found.items()))[0][0]
+        raise PHAError(f"{weights}: tensor {odd!r} does not fit the configuration in the file.")
+    model.trained.load_state_dict(tensors)
+    return model
+
+
+def push(model: PHAModel, repo_id: str, private=None, token=None, **commit) -> str:
+    """`PHAModel.push_to_hub`."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+    with tempfile.TemporaryDirectory() as folder:
+        save(model, folder)
+        (Path(folder) / "README.md").write_text(_card(model, repo_id), encoding="utf-8")
+        commit.setdefault("commit_message", "Upload a pha_lite model")
+        return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **commit))
+
+
+def _files(folder: str | Path) -> tuple[Path, Path | None]:
+    path = Path(folder)
+    if path.is_dir():
+        if not (path / WEIGHTS).is_file():
+            raise PHAError(f"{path} holds no {WEIGHTS}: give a folder that save_pretrained wrote.")
+        return path / WEIGHTS, path / CONFIG if (path / CONFIG).is_file() else None
+    if path.exists() or str(folder).count("/") != 1 or str(folder).startswith((".", "/")):
+        raise PHAError(f"{folder}: no such folder; give one that save_pretrained wrote.")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return tuple(Path(hf_hub_download(str(folder), name)) for name in (WEIGHTS, CONFIG))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PHAError(f"{folder}: neither a folder nor a model on the hub ({reason})") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()["about"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        if about["format"] != FORMAT:
+            raise ValueError(f"format {about['format']!r}")
+        intact = about["digest"] == _digest(tensors, about)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise PHAError(
+            f"{path} is cut off, or not written by save_pretrained ({error})."
+        ) from error
+    if not intact:
+        raise PHAError(f"{path} was changed after it was saved: its digest does not match.")
+    return tensors, about
+
+
+def _check_readable(path: Path | None, about: dict) -> None:
+    if path is None:
+        return
+    try:
+        copy = json.loads(path.read_text(encoding="utf-8"))
+        # Another digest: the process died between the two renames; the weights are the newer.
+        same = copy["digest"] != about["digest"] or copy == about
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PHAError(
+            f"{path} is damaged ({error}); delete it, the weights hold a copy."
+        ) from error
+    if not same:
+        raise PHAError(
+            f"{path} was edited after it was saved and contradicts {WEIGHTS}; delete it to use "
+            "what was saved."
+        )
+
+
+def _digest(tensors: dict[str, Tensor], about: dict) -> str:
+    rest = {key: value for key, value in about.items() if key != "digest"}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _card(model: PHAModel, repo_id: str) -> str:
+    tasks = "\n".join(f"- {task}" for task in model.config.tasks)
+    return (
+        "---\nlibrary_name: pha_lite\ntags: [adapter, t5]\n---\n\n"
+        f"# {repo_id}\n\nAdapters, prototypes and hypernetwork for the frozen T5 "
+        f"`{model.backbone_name or 'unnamed'}`, trained with `pha_lite`. Load with\n\n"
+        "```python\nfrom pha_lite import PHAModel\n"
+        f'model = PHAModel.from_pretrained("{repo_id}")\n```\n\nTasks, in order:\n\n{tasks}\n'
+    )

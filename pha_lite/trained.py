@@ -1,0 +1,128 @@
+"""All that is trained, in one small module tree beside the frozen T5."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .adapter import AdapterWeights, PerTaskAdapters, SharedAdapters
+from .config import PHAConfig
+from .hypernet import HyperNetwork, Prototypes
+from .retriever import Retriever
+
+
+class Trained(nn.Module):
+    """Adapters, prototypes, hypernetwork and retriever; those that a configuration needs.
+
+    Args:
+        config: decides which parts exist and how large they are.
+        d: width of the T5.
+        layers: number of layers of its encoder and its decoder.
+
+    Attributes (None where the configuration has no use for one):
+        encoder, decoder: `SharedAdapters` or `PerTaskAdapters`.
+        prototypes: `Prototypes`, one row per task (also the free embeddings of HyperFormer).
+        hypernet: `HyperNetwork` over all layers whose adapters are generated, encoder first.
+        retriever: `Retriever`.
+    """
+
+    def __init__(self, config: PHAConfig, d: int, layers: tuple[int, int]):
+        super().__init__()
+        self.owners = {"encoder": config.encoder, "decoder": config.decoder}
+        self.layers = dict(zip(self.owners, layers, strict=True))
+        self.hyper_input = config.hyper_input
+        tasks, b = len(config.tasks), config.adapter_dim
+        # Own stream of random numbers: the seed alone decides, whatever was drawn before.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            for stack, owner in self.owners.items():
+                part = None
+                if owner == "shared":
+                    part = SharedAdapters(self.layers[stack], d, b)
+                elif owner == "per_task":
+                    part = PerTaskAdapters(tasks, self.layers[stack], d, b)
+                setattr(self, stack, part)
+            self.prototypes = self.hypernet = self.retriever = None
+            if config.has_table:
+                self.prototypes = Prototypes(tasks, config.prototype_dim, config.prototype_std)
+            if config.generates:
+                generated = [s for s, owner in self.owners.items() if owner == "generated"]
+                self.hypernet = HyperNetwork(
+                    sum(self.layers[stack] for stack in generated),
+                    d,
+                    b,
+                    config.prototype_dim,
+                    config.layer_dim,
+                    config.hyper_hidden,
+                    config.hyper_out,
+                )
+            if config.has_retriever:
+                self.retriever = Retriever(d, config.retriever_hidden, config.prototype_dim)
+
+    def weights(
+        self, tasks: Tensor, instances: Tensor | None = None
+    ) -> dict[str, AdapterWeights | None]:
+        """Adapter weights of both stacks for K distinct tasks, the hypernetwork called once.
+
+        Args:
+            tasks: (K,) task ids.
+            instances: (K, e) inputs of the hypernetwork in place of the tasks' vectors.
+
+        Returns:
+            For ``"encoder"`` and ``"decoder"``: weights (L, ...) if shared, (L, K, ...) if owned
+            by tasks or generated, None without adapters, or when instances are not known yet.
+        """
+        result: dict[str, AdapterWeights | None] = {}
+        generated = None
+        if self.hypernet is not None:
+            vectors = instances if self.hyper_input == "instance" else self.prototypes(tasks)
+            generated = None if vectors is None else self.hypernet(vectors)
+        first = 0
+        for stack, owner in self.owners.items():
+            part = getattr(self, stack)
+            result[stack] = None if part is None else part(tasks)
+            if owner == "generated" and generated is not None:
+                last = first + self.layers[stack]
+                result[stack] = AdapterWeights(*(w[first:last] for w in generated))
+                first = last
+        return result
+
+    def task_tables(self) -> list[nn.Parameter]:
+        """Every parameter whose first dimension runs over tasks."""
+        tables = [] if self.prototypes is None else [self.prototypes.vectors]
+        for part in (self.encoder, self.decoder):
+            if isinstance(part, PerTaskAdapters):
+                tables.extend(part.parameters())
+        return tables
+
+    def grow(self, other: Trained, mixture: Tensor | None) -> None:
+        """Adds one task: a row at the end of every table; all that was there stays as it is.
+
+        Args:
+            other: a freshly initialised tree; its last row is the fresh start.
+            mixture: (T,) shares of the present tasks in the new row; None for the fresh start.
+        """
+        for table, fresh in zip(self.task_tables(), other.task_tables(), strict=True):
+            row = fresh.data[-1:].to(table.device, table.dtype)
+            if mixture is not None:
+                shares = mixture.to(table.device, table.dtype)
+                if shares.max() == 1:  # a copy, to the last bit
+                    row = table.data[shares.argmax()].unsqueeze(0)
+                else:
+                    row = torch.tensordot(shares, table.data, dims=1).unsqueeze(0)
+            table.data = torch.cat([table.data, row])
+            table.grad = None
+
+    def count(self) -> dict[str, int]:
+        """Trained numbers per part."""
+        parts = {
+            "encoder": self.encoder,
+            "decoder": self.decoder,
+            "prototypes": self.prototypes,
+            "hypernetwork": self.hypernet,
+            "retriever": self.retriever,
+        }
+        return {
+            name: 0 if part is None else sum(p.numel() for p in part.parameters())
+            for name, part in parts.items()
+        }
