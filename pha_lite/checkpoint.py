@@ -46,6 +46,22 @@ def write_json(path: Path, value: object) -> None:
     write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+def load_json(path: Path) -> object:
+    """The value in a JSON file.
+
+    Raises:
+        PHAError: the file is not there, or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PHAError(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise PHAError(f"{path}: cannot be read ({error})") from error
+    except json.JSONDecodeError as error:
+        raise PHAError(f"{path}: not valid JSON ({error})") from error
+
+
 def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], state: dict) -> None:
     """Tensors and a JSON-able state in one file, atomically. Floats survive JSON bit for bit."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state, write_json
+from .checkpoint import (
+    load_checkpoint,
+    random_state,
+    save_checkpoint,
+    set_random_state,
+    write_atomic,
+    write_json,
+)
 from .errors import PHAError
 from .record import run_record
 
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint.safetensors"
 RECORD = "run.json"
+HISTORY = "history.jsonl"
 
 
 @dataclass
@@ -35,7 +43,7 @@ class TrainResult:
         record: settings, versions, commit, machine, time (see `record.run_record`).
     """
 
-    history: list[dict]
+    history: list[dict] = field(repr=False)
     best: dict
     record: dict = field(repr=False)
 
@@ -173,6 +181,7 @@ class Run:
             model=self.identity["model"],
             tasks={name: task.sizes for name, task in tasks.items()},
             data=self.identity["data"],
+            backbone=self.identity["backbone"],
             seed=self.identity["train"]["seed"],
             steps=self.step,
             best=self.best,
@@ -181,5 +190,7 @@ class Run:
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             model.save_pretrained(self.folder)
-            write_json(self.folder / RECORD, {**record, "history": self.history})
+            lines = (json.dumps(row) + "\n" for row in self.history)
+            write_atomic(self.folder / HISTORY, "".join(lines))
+            write_json(self.folder / RECORD, record)
         return TrainResult(self.history, self.best, record)

@@ -5,7 +5,8 @@ Only the adapter parameters are optimised; T5 is frozen. A batch mixes tasks, on
 
     checkpoint.safetensors   all that resuming needs, replaced at every validation
     model.safetensors ...    the best weights, by `model.save_pretrained`, when training is over
-    run.json                 settings, scores, versions, commit, machine, history
+    history.jsonl            losses, gradient norm, learning rate and scores, a line per step
+    run.json                 settings, scores, versions, commit, machine
 
 and without one it writes nothing.
 """
@@ -23,6 +24,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from tqdm import tqdm
 
+from .backbone import fingerprint
 from .batching import collate, digest, encode
 from .errors import PHAError, TrainingError, unknown
 from .evaluate import score
@@ -166,6 +168,7 @@ def train(
     optimizer = accelerator.prepare(_adamw(weights, config))
     data = {name: digest(encoded) for name, encoded in zip(names, rows, strict=True)}
     identity = {"train": config.to_dict(), "model": model.config.to_dict(), "data": data}
+    identity["backbone"] = {"fingerprint": fingerprint(model.t5, model.tokenizer)}
     run = Run(output_dir, identity, weights, optimizer, sampler)
     set_seed(config.seed)
     if not (resume and run.load()) and callback:
@@ -179,7 +182,8 @@ def train(
             batch = collate(model, examples, [ids[task] for task, _ in drawn], device)
             for group in optimizer.param_groups:
                 group["lr"] = config.lr_at(step)
-            model.train()
+            if not model.training:  # after a validation or a callback
+                model.train()
             output = model(batch)
             accelerator.backward(output.loss)
             norm = accelerator.clip_grad_norm_(weights.values(), config.grad_clip or math.inf)
@@ -213,11 +217,22 @@ def evaluate_tasks(
     """
     scores = {}
     for name, task in tasks.items():
-        if limit and len(task[split]) > limit:
-            task = task.sample(limit, seed=0, split=split)
-        predictions = model.predict(list(task[split]["source"]), name, labels=task.labels)
-        scores[name] = float(score(task, predictions, split))
+        cut, predictions = predictions_of(model, task, split, limit, name)
+        scores[name] = float(score(cut, predictions, split))
     return scores
+
+
+def predictions_of(
+    model: PHAModel, task: Task, split: str = "test", limit: int | None = None, name: str = ""
+) -> tuple[Task, list[str]]:
+    """The model's answers to one split, and the task with that split as it was asked.
+
+    Args:
+        name: of the model's task whose adapters answer; the task's own when not given.
+    """
+    if limit is not None and limit < len(task[split]):
+        task = task.sample(limit, seed=0, split=split)
+    return task, model.predict(list(task[split]["source"]), name or task.name, task.labels)
 
 
 def check_tasks(model: PHAModel, tasks: Mapping[str, Task], splits: tuple[str, ...]) -> None:

@@ -1,0 +1,234 @@
+"""The command line, `pha`: its arguments, its help, its exit codes.
+
+0 = done; 2 = a mistake in what was given, told in one line that begins with `error:`; 130 =
+interrupted from the keyboard; 1 = the reader of the output went away. What the subcommands do
+stands in `commands`, imported only when one runs, so that `pha --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from .errors import PHAError
+
+STARTS = ("retrieved", "loss", "fresh", "random", "mean", "wrong", "oracle", "fresh_adapter")
+TUNES = ("none", "prototype", "hypernetwork", "all")
+METHODS = (
+    "pha",
+    "shared_adapter",
+    "adapter_per_task",
+    "task_embedding",
+    "hyperformer",
+    "instance",
+    "without_retriever",
+)
+
+TASKS_HELP = (
+    "names separated by commas, for example glue/rte,glue/cola; 'suite' stands for the training "
+    "tasks of the embedded suite, 'held_out' for its held-out ones; `pha info --tasks` lists all"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if argv[:1] == ["pretrain"]:  # has its own parser, with its own --help
+            from .pretrain import main as pretrain
+
+            return pretrain(argv[1:]) or 0
+        args = parser().parse_args(argv)
+        from . import commands
+
+        getattr(commands, args.command)(args)
+        sys.stdout.flush()
+        return 0
+    except PHAError as error:
+        return _fail(str(error))
+    except BrokenPipeError:  # as in `pha info | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        return _fail(f"{error.filename}: {error.strerror}; check the path and its permissions")
+    except KeyboardInterrupt:
+        print("\ninterrupted; a training run goes on with the same command", file=sys.stderr)
+        return 130
+    except SystemExit as exit:  # argparse: 0 after --help, 2 after a wrong argument
+        return int(exit.code or 0)
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """All subcommands with their options."""
+    top = argparse.ArgumentParser(
+        prog="pha",
+        description="Prototype-based HyperAdapter: train, evaluate and reuse adapters for T5.",
+        epilog="`pha COMMAND --help` shows a command's options and examples.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for build in (_train, _evaluate, _fewshot, _retrieve, _info):
+        build(commands)
+    commands.add_parser("pretrain", help="pretrain a small T5 backbone", add_help=False)
+    return top
+
+
+def _command(commands, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog="examples:\n" + examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    return command
+
+
+def _data(command: argparse.ArgumentParser, tasks: str | None) -> None:
+    """Options that say which rows are read."""
+    if tasks:
+        command.add_argument("--tasks", metavar="NAMES", help=f"{tasks}: {TASKS_HELP}")
+    command.add_argument(
+        "--data-dir", metavar="DIR", help="folder with the benchmarks' own files (or PHA_DATA_DIR)"
+    )
+    command.add_argument(
+        "--data-seed", type=int, default=0, metavar="S", help="seed of splits and of --n"
+    )
+    command.add_argument("--limit", type=int, metavar="N", help="test rows per task (default all)")
+
+
+def _train(commands) -> None:
+    command = _command(
+        commands,
+        "train",
+        "train adapters on several tasks, score them on their test splits, save",
+        "  pha train --tasks suite --n 50 --steps 600 --output runs/suite\n"
+        "  pha train --tasks glue/rte,glue/cola --data-dir benchmarks --output runs/real\n"
+        "  pha train --tasks suite --method shared_adapter --output runs/shared\n"
+        "  pha train --tasks glue/rte --backbone google-t5/t5-base --preset paper \\\n"
+        "      --dtype bfloat16 --set adapter_dim=32 --set lr=3e-4 --output runs/base\n"
+        "a run that was cut off goes on when the same command is given again",
+    )
+    command.add_argument(
+        "--output",
+        metavar="DIR",
+        required=True,
+        help="new folder, or the one of a run to go on with",
+    )
+    _data(command, "what to train on")
+    command.add_argument("--n", type=int, metavar="N", help="training rows per task (default all)")
+    command.add_argument("--method", choices=METHODS, default="pha", help="default %(default)s")
+    command.add_argument(
+        "--preset", choices=("tiny", "paper"), help="sizes and settings (default: by backbone)"
+    )
+    command.add_argument(
+        "--backbone", default="tiny", metavar="NAME", help="tiny, a hub name or a folder (a T5)"
+    )
+    command.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of the frozen backbone; adapters are always float32",
+    )
+    for name, kind in (("steps", int), ("batch-size", int), ("lr", float), ("seed", int)):
+        command.add_argument(f"--{name}", type=kind, metavar="X", help="(see TrainConfig)")
+    command.add_argument("--eval-every", type=int, metavar="X", help="0 = no validation")
+    command.add_argument("--patience", type=int, metavar="X", help="0 = no early stopping")
+    command.add_argument(
+        "--config", metavar="FILE", help="JSON object with fields of PHAConfig and TrainConfig"
+    )
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="one field of PHAConfig or TrainConfig; may be given often, and wins",
+    )
+    command.add_argument(
+        "--no-resume", action="store_true", help="start again and replace the run in --output"
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _evaluate(commands) -> None:
+    command = _command(
+        commands,
+        "evaluate",
+        "score a trained model",
+        "  pha evaluate runs/suite\n"
+        "  pha evaluate runs/real --tasks glue/rte --data-dir benchmarks --split validation\n"
+        "  pha evaluate runs/suite --predictions answers.jsonl --json",
+    )
+    command.add_argument("model", metavar="DIR", help="folder written by `pha train`")
+    command.add_argument("--backbone", metavar="NAME", help="where its T5 is, if it has moved")
+    _data(command, "default: all tasks of the model")
+    command.add_argument("--split", default="test", help="default %(default)s")
+    command.add_argument("--predictions", metavar="FILE", help="write every answer to a JSONL file")
+
+
+def _fewshot(commands) -> None:
+    command = _command(
+        commands,
+        "fewshot",
+        "adapt a trained model to a new task with k examples, and score it before and after",
+        "  pha fewshot runs/suite --task held_out --k 16 --start retrieved\n"
+        "  pha fewshot runs/suite --task sentiment/museum --k 4 --seeds 5 \\\n"
+        "      --start retrieved,fresh,random --tune prototype",
+    )
+    command.add_argument("model", metavar="DIR", help="folder written by `pha train`")
+    command.add_argument("--backbone", metavar="NAME", help="where its T5 is, if it has moved")
+    command.add_argument("--task", required=True, metavar="NAMES", help=TASKS_HELP)
+    _data(command, None)
+    command.add_argument("--k", type=int, default=16, help="examples (default %(default)s)")
+    command.add_argument(
+        "--start",
+        default="retrieved",
+        metavar="STARTS",
+        help=f"one or several of {', '.join(STARTS)} (default %(default)s)",
+    )
+    command.add_argument("--tune", choices=TUNES, default="prototype", help="default %(default)s")
+    command.add_argument("--steps", type=int, default=20, help="tuning steps (default %(default)s)")
+    command.add_argument("--lr", type=float, default=1e-2, help="default %(default)s")
+    command.add_argument("--seeds", type=int, default=1, help="episodes (default %(default)s)")
+    command.add_argument("--oracle", metavar="TASK", help="the related task, for --start oracle")
+    command.add_argument("--wrong", metavar="TASK", help="an unrelated one, for --start wrong")
+
+
+def _retrieve(commands) -> None:
+    command = _command(
+        commands,
+        "retrieve",
+        "show which trained tasks some texts are nearest to",
+        '  pha retrieve runs/suite --text "the room was cold and dirty"\n'
+        "  pha retrieve runs/suite --file lines.txt --k 5 --json",
+    )
+    command.add_argument("model", metavar="DIR", help="folder written by `pha train`")
+    command.add_argument("--backbone", metavar="NAME", help="where its T5 is, if it has moved")
+    command.add_argument("--text", action="append", default=[], help="may be given several times")
+    command.add_argument("--file", metavar="FILE", help="one text per line, UTF-8")
+    command.add_argument("--k", type=int, default=3, help="tasks shown (default %(default)s)")
+    command.add_argument(
+        "--reduce",
+        choices=("mean", "vote", "softmax"),
+        help="rank for all texts together as one new task, instead of each text by itself",
+    )
+
+
+def _info(commands) -> None:
+    command = _command(
+        commands,
+        "info",
+        "show versions and tasks, or what a trained model consists of",
+        "  pha info\n  pha info --tasks\n  pha info runs/suite",
+    )
+    command.add_argument("model", nargs="?", metavar="DIR", help="folder written by `pha train`")
+    command.add_argument("--backbone", metavar="NAME", help="where its T5 is, if it has moved")
+    command.add_argument("--tasks", action="store_true", help="list every task by name")
