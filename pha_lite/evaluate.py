@@ -54,7 +54,10 @@ def matthews(predictions: Sequence[str], references: References, labels: Labels)
     """Matthews correlation (CoLA): 0 for chance and for a constant answer."""
     from sklearn.metrics import matthews_corrcoef
 
-    return float(matthews_corrcoef(*_classes(predictions, references, labels)))
+    gold, predicted = _classes(predictions, references, labels)
+    if np.ptp(gold) == 0 or np.ptp(predicted) == 0:
+        return 0.0
+    return float(matthews_corrcoef(gold, predicted))
 
 
 def f1(predictions: Sequence[str], references: References, labels: Labels) -> float:

@@ -15,15 +15,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .benchmarks import BENCHMARKS, Benchmark
 from .errors import DataError, PHAError, unknown
 from .hub import hub_rows
 from .readers import Row, find, find_any, read_rows
-from .tasks import Task
+from .tasks import Task, shuffled
 
-CARVED = 1000  # training rows that serve as validation in the "carve" protocol
+# Training rows that serve as validation in the "carve" protocol; at most a tenth of them.
+CARVED = 1000
 FAMILY_FOLDERS = {
     "glue": ("glue", "glue_data"),
     "superglue": ("superglue", "super_glue", "combined"),
@@ -250,9 +249,7 @@ def split(parts: dict[str, Examples], protocol: str, seed: int) -> dict[str, Exa
         splits["validation"], splits["test"] = _divide(parts["held-out"], 0.5, seed)
     if protocol == "carve":
         if "train" in parts:
-            share = min(
-                CARVED / len(parts["train"]), 0.1
-            )  # a small stand-in keeps its training rows
+            share = min(CARVED / len(parts["train"]), 0.1)
             splits["validation"], splits["train"] = _divide(parts["train"], share, seed)
         if "held-out" in parts:
             splits["test"] = parts["held-out"]
@@ -265,7 +262,7 @@ def _divide(rows: Examples, share: float, seed: int) -> tuple[Examples, Examples
     distinct = list(dict.fromkeys(units))
     if len(distinct) < 2:
         raise DataError(f"{len(distinct)} row to divide into two splits: at least 2 are needed")
-    order = np.random.RandomState(seed).permutation(len(distinct))
+    order = shuffled(len(distinct), seed)
     first = {distinct[i] for i in order[: max(1, round(share * len(distinct)))]}
     return (
         [row for row, unit in zip(rows, units, strict=True) if unit in first],

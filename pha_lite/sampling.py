@@ -56,17 +56,14 @@ class TaskSampler(Iterator):
             )
         if seed < 0:
             raise PHAError(f"seed={seed}: 0 or above")
-        self.batch_size, self.temperature, self.seed = (
-            int(batch_size),
-            float(temperature),
-            int(seed),
-        )
+        self.batch_size = int(batch_size)
+        self.temperature = float(temperature)
+        self.seed = int(seed)
         self.probabilities = mixing(self.sizes, self.temperature)
         self._step = 0  # batches drawn
         self._taken = [0] * len(self.sizes)  # examples taken per task, over all epochs
-        self._epochs: dict[
-            int, tuple[int, np.ndarray]
-        ] = {}  # task -> (epoch, its row order), rebuilt at need
+        # task -> (epoch, the order of its rows); not part of the state, made again when missing
+        self._orders: dict[int, tuple[int, np.ndarray]] = {}
 
     def __next__(self) -> list[tuple[int, int]]:
         rng = np.random.default_rng([self.seed, 0, self._step])
@@ -76,11 +73,11 @@ class TaskSampler(Iterator):
 
     def _next_row(self, task: int) -> int:
         epoch, position = divmod(self._taken[task], self.sizes[task])
-        if self._epochs.get(task, (None,))[0] != epoch:
+        if self._orders.get(task, (None,))[0] != epoch:
             rng = np.random.default_rng([self.seed, 1, task, epoch])
-            self._epochs[task] = epoch, rng.permutation(self.sizes[task])
+            self._orders[task] = epoch, rng.permutation(self.sizes[task])
         self._taken[task] += 1
-        return int(self._epochs[task][1][position])
+        return int(self._orders[task][1][position])
 
     def state_dict(self) -> dict:
         """Plain numbers, fit for JSON: where the stream stands and what it is a stream of."""

@@ -118,8 +118,7 @@ class Task:
         if n < 1:
             raise PHAError(f"sample(n={n}): n is a number of rows, at least 1")
         rows = self[split]
-        # numpy promises never to change RandomState's stream: the same rows everywhere, for good.
-        order = np.random.RandomState(seed).permutation(len(rows))
+        order = shuffled(len(rows), seed)
         if balanced and self.labels:
             _, classes = np.unique(np.asarray(list(rows["target"])), return_inverse=True)
             order = order[np.argsort(_rank_in_class(classes[order]), kind="stable")]
@@ -129,6 +128,16 @@ class Task:
         sizes = ", ".join(f"{split} {n}" for split, n in self.sizes.items())
         labels = f", labels {' | '.join(self.labels)}" if self.labels else ""
         return f"Task({self.name!r}, {sizes}{labels}, metric {self.metric})"
+
+
+def shuffled(n: int, seed: int) -> np.ndarray:
+    """The numbers 0 to n - 1 in an order that depends on the seed alone.
+
+    numpy promises never to change RandomState's stream: the same rows everywhere, for good.
+    """
+    if not 0 <= seed < 2**32:
+        raise PHAError(f"seed={seed}: a number from 0 to 2^32 - 1")
+    return np.random.RandomState(seed).permutation(n)
 
 
 def _strange_targets(rows: Dataset, labels: tuple[str, ...] | None) -> list[str]:
@@ -159,8 +168,8 @@ def load_task(name: str, data_dir: str | None = None, seed: int = 0, **options) 
         data_dir: folder with a benchmark's own files; without it the environment variable
             PHA_DATA_DIR, and without that the hub.
         seed: of the split protocol (real tasks) or of the generator (suite).
-        **options: further arguments of `pha_lite.loaders.load_benchmark` or
-        `pha_lite.suite.load_suite`.
+        **options: further arguments of `pha_lite.loaders.load_benchmark` or of
+            `pha_lite.suite.load_suite`.
 
     Raises:
         PHAError: no such task, or its files cannot be used (then a `DataError`).
