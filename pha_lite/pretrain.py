@@ -55,7 +55,7 @@ class Recipe:
         muon_lr, adam_lr: peak learning rates; both warm up, then fall linearly to `floor` x peak.
     """
 
-    steps: int = 12_000
+    steps: int = 6_500
     documents: int = 32
     exercises: int = 40
     english: int = 6

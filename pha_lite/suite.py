@@ -341,7 +341,7 @@ def load_suite(
     for split, size in sizes.items():
         if split not in SIZES or not 0 <= size <= 20_000:
             raise PHAError(
-                f"sizes[{split!r}]={size}: splits are train, validation and test, with 0 to 20000 rows"
+                f"sizes[{split!r}]={size}: train, validation and test may have 0 to 20000 rows"
             )
     surfaces = TRAINING + HELD_OUT
     cells = {}

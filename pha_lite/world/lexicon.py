@@ -165,7 +165,7 @@ EXERCISES = ("farm", "station", "theatre", "harbour")
 
 
 def words() -> list[str]:
-    """Every lower-cased word of the lexicon once, in a fixed order: the tokenizer keeps each whole."""
+    """Every word of the lexicon once, lower-cased: the tokenizer keeps each of them whole."""
     found: dict[str, None] = {}
     plain = [*NAMES, *COLOURS, *NUMBERS, *GOOD, *BAD, *" ".join(RELATIVES).split()]
     plain += [w for group in (LIKE, HATE, MOVE, GIVE, COUNT) for forms in group for w in forms]
