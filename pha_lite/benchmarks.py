@@ -2,10 +2,10 @@
 
 Prompts and label words. GLUE and SuperGLUE rows are written as T5 was trained on them (Raffel et
 al. 2020, appendix D): the task's name, then every field with its name, and label *words* as
-targets. HyperFormer and the released PHA code use the same sources and class numbers as targets;
-words suit a text-to-text model better and are what the paper describes ("labels are text").
-SciTail, PAWS, Yelp and WinoGrande follow HyperFormer's field order; their label words, and all of
-`textcls`, are our choice (for SST-5 those of LM-BFF, Gao et al. 2021).
+targets. HyperFormer and the released PHA code use such sources with class numbers as targets; words
+suit a text-to-text model better and are what the paper describes ("labels are text"). SciTail, PAWS
+and WinoGrande follow HyperFormer's field order. Our choice: the label words of these three, of Yelp
+and of COPA, and all of `textcls` (SST-5 has LM-BFF's words, Gao et al. 2021).
 
 Splits. Test labels of GLUE and SuperGLUE are not public, so a protocol makes three splits out of
 the public ones (HyperFormer's, used by the release too):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import string
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -196,8 +197,8 @@ def _classes(bench: Benchmark, spellings: tuple | None) -> dict[str, int] | None
 
 
 def _example(bench: Benchmark, row: dict, classes: dict[str, int] | None) -> dict[str, Any]:
-    names = [name for _, name, _, _ in string.Formatter().parse(bench.prompt) if name]
-    source = bench.prompt.format_map({name: _text(row, name) for name in names})
+    fields = {name: _text(row, name) for name in _fields(bench.prompt)}
+    source = bench.prompt.format_map(fields)
     if classes is not None:
         spelling = str(row["label"]).strip().lower()
         if spelling not in classes:
@@ -213,6 +214,11 @@ def _example(bench: Benchmark, row: dict, classes: dict[str, int] | None) -> dic
     if "group" in row:
         example["group"] = row["group"]
     return example
+
+
+@cache
+def _fields(prompt: str) -> tuple[str, ...]:
+    return tuple(name for _, name, _, _ in string.Formatter().parse(prompt) if name)
 
 
 def _text(row: dict, name: str) -> str:

@@ -46,7 +46,10 @@ def _no_markup(text: str) -> str:
 
 
 def wsc(row: dict) -> Iterator[dict]:
-    """Marks the two spans in the text, `*` the noun phrase and `#` the pronoun, as T5 does.
+    """Marks the two spans in the text, `*` the noun phrase and `#` the pronoun.
+
+    This is WSC as a yes-or-no question, with the marks of T5's preprocessing code. (The form in the
+    T5 paper marks the pronoun alone and generates the noun, which only positive rows can teach.)
 
     >>> spans = {"span1_text": "Mark", "span1_index": 0, "span2_text": "He", "span2_index": 3}
     >>> next(wsc({"text": "Mark told lies. He laughed.", "target": spans}))["text"]

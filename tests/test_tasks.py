@@ -1,5 +1,7 @@
 """Tasks: their shape, their samples, and `load_task`'s way to them."""
 
+import doctest
+import importlib
 from collections import Counter
 
 import pytest
@@ -104,3 +106,9 @@ def test_names_that_are_no_benchmark_come_from_the_suite(monkeypatch):
     monkeypatch.setattr(suite, "load_suite", load_suite)
     assert load_task("sentiment/hotel", seed=7, noise=0.1).name == "mine/letters"
     assert seen == {"seed": 7, "noise": 0.1}
+
+
+@pytest.mark.parametrize("module", ["tasks", "sampling", "evaluate", "stats", "rows"])
+def test_examples_in_the_docstrings(module):
+    result = doctest.testmod(importlib.import_module(f"pha_lite.{module}"))
+    assert result.failed == 0 < result.attempted
