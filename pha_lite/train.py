@@ -174,6 +174,7 @@ def train(
     if not (resume and run.load()) and callback:
         callback(0, model)
 
+    model.train()  # whole, also a T5 that was handed over in evaluation mode
     with tqdm(total=config.steps, initial=run.step, desc="training", disable=not progress) as bar:
         while run.step < config.steps and not run.stopped(config.patience):
             step = run.step + 1
