@@ -13,19 +13,17 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
+# Not here: what shares its name with a module, such as `train` (from pha_lite.train import train).
 _HOME = {
     "PHAConfig": "config",
     "PHAError": "errors",
     "PHAModel": "model",
     "Task": "tasks",
-    "TrainConfig": "train",
     "adapt": "fewshot",
-    "evaluate_tasks": "train",
     "load_backbone": "backbone",
     "load_suite": "suite",
     "load_task": "tasks",
     "swap_test": "fewshot",
-    "train": "train",
 }
 __all__ = ["__version__", *_HOME]
 

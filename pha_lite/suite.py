@@ -23,6 +23,7 @@ from pha_lite.world import sentences as say
 from pha_lite.world.lexicon import HELD_OUT, NAMES, SURFACES, TRAINING, Surface
 from pha_lite.world.rng import Rng
 
+SURFACES_OF_SUITE = TRAINING + HELD_OUT
 SIZES = {"train": 1000, "validation": 200, "test": 400}
 
 
@@ -343,7 +344,7 @@ def load_suite(
             raise PHAError(
                 f"sizes[{split!r}]={size}: train, validation and test may have 0 to 20000 rows"
             )
-    surfaces = TRAINING + HELD_OUT
+    surfaces = SURFACES_OF_SUITE
     cells = {}
     for rule in RULES.values():
         r = Rng(seed, "knobs", rule.kind.__name__)
