@@ -60,14 +60,19 @@ def bottleneck(x: Tensor, weights: AdapterWeights, route: Route | None = None) -
 
 
 def _grouped(x: Tensor, weights: AdapterWeights, route: Route) -> Tensor:
-    tasks, (rows, length, width) = weights.down.shape[0], x.shape
-    alone = tasks == rows == route.slots.shape[0]  # each row is its own group: nothing to sort
-    if not alone:
-        x = x.index_select(0, route.slots)
-    x = x.reshape(tasks, -1, width)
+    """Batched products over K adapters, copying whichever is smaller: rows or weights."""
+    tasks, width, bottom = weights.down.shape
+    rows, length, _ = x.shape
+    slots = route.slots.shape[0]
+    alone = tasks == rows == slots  # every row is its own group, in order: nothing to copy
+    by_task = not alone and slots * length <= rows * bottom
+    if by_task:
+        x = x.index_select(0, route.slots).view(tasks, -1, width)
+    elif not alone:
+        weights = AdapterWeights(*(w.index_select(0, route.group) for w in weights))
     hidden = F.relu(torch.baddbmm(weights.down_bias.unsqueeze(1), x, weights.down))
     out = torch.baddbmm(weights.up_bias.unsqueeze(1), hidden, weights.up)
-    return out.view(-1, length, width).index_select(0, route.back)
+    return out.view(slots, length, width).index_select(0, route.back) if by_task else out
 
 
 class _OwnedAdapters(nn.Module):

@@ -126,7 +126,8 @@ def frozen_view(t5: nn.Module) -> nn.Module:
     """A second module tree over the same weights, frozen, without our hooks.
 
     So a model can hang adapters on its own view while the T5 it was given stays as it was, and
-    many models share one T5 at no cost in memory.
+    many models share one T5 at no cost in memory. T5's "new" GELU, which transformers spells out
+    in eight elementwise operations, becomes PyTorch's fused form of the same function.
     """
     memo = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in t5.parameters()}
     memo.update({id(b): b for b in t5.buffers()})
@@ -135,6 +136,8 @@ def frozen_view(t5: nn.Module) -> nn.Module:
         for key, hook in list(module._forward_hooks.items()):
             if isinstance(getattr(hook, "__self__", None), _Site):
                 del module._forward_hooks[key]
+        if type(getattr(module, "act", None)).__name__ == "NewGELUActivation":
+            module.act = nn.GELU(approximate="tanh")
     return view
 
 

@@ -16,8 +16,8 @@ class Route:
     """Rows of a batch grouped by task, ready for one batched product over the groups.
 
     Every distinct task k owns R slots, R being the largest group. Smaller groups fill up with
-    copies of their first row, whose results nobody reads. So adapters of K tasks are applied by
-    two batched products, whatever the mix, and their weights exist once per task, not per row.
+    copies of their first row, whose results nobody reads. So the adapters of K tasks are applied
+    to all rows by two batched products.
 
     Attributes:
         tasks: (K,) distinct task ids, ascending.
