@@ -9,7 +9,7 @@ from layouts import LAYOUTS, mnli, mrpc, pair, put, stsb, tsv, winogrande, write
 from pha_lite.benchmarks import BENCHMARKS
 from pha_lite.errors import DataError, PHAError
 from pha_lite.evaluate import METRICS, scores
-from pha_lite.loaders import load_benchmark, split
+from pha_lite.loaders import _classes, load_benchmark, split
 from pha_lite.tasks import load_task
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "realdata"
@@ -80,12 +80,49 @@ def test_the_protocol_and_metric_of_the_release(name, protocol, metric):
     assert (BENCHMARKS[name].protocol, BENCHMARKS[name].metric) == (protocol, metric)
 
 
+# Class numbers as the hub's own cards list them: a number means what its place here says.
+HUB_CLASSES = {
+    "glue/cola": ("unacceptable", "acceptable"),
+    "glue/sst2": ("negative", "positive"),
+    "glue/mrpc": ("not_equivalent", "equivalent"),
+    "glue/qqp": ("not_duplicate", "duplicate"),
+    "glue/mnli": ("entailment", "neutral", "contradiction"),
+    "glue/qnli": ("entailment", "not_entailment"),
+    "glue/rte": ("entailment", "not_entailment"),
+    "glue/wnli": ("not_entailment", "entailment"),
+    "superglue/boolq": ("False", "True"),
+    "superglue/cb": ("entailment", "contradiction", "neutral"),
+    "superglue/copa": ("choice1", "choice2"),
+    "superglue/multirc": ("False", "True"),
+    "superglue/wic": ("False", "True"),
+    "superglue/wsc": ("False", "True"),
+    "paws": ("not_equivalent", "equivalent"),
+    "yelp_polarity": ("negative", "positive"),
+    "textcls/subj": ("subjective", "objective"),
+    "textcls/mr": ("negative", "positive"),
+}
+
+
+@pytest.mark.parametrize("name", HUB_CLASSES)
+def test_class_numbers_of_the_hub(name):
+    bench = BENCHMARKS[name]
+    classes = _classes(bench, bench.hub_spellings or bench.spellings)
+    assert (
+        tuple(bench.labels[classes[str(c)]] for c in range(len(bench.labels))) == HUB_CLASSES[name]
+    )
+
+
 def test_mnli_takes_mismatched_for_validation_and_matched_for_test(tmp_path):
     LAYOUTS["glue/mnli"][0](tmp_path)
     put(tmp_path / "MNLI/dev_matched.tsv", tsv([mnli(i + 50) for i in range(2)]))
     task = load_task("glue/mnli", data_dir=tmp_path)
     assert rows_of(task, "test")[0][0].endswith("Premise 50")
     assert rows_of(task, "validation")[0][0].endswith("Premise 0")
+    assert BENCHMARKS["glue/mnli"].hub_splits == (
+        "train",
+        "validation_mismatched",
+        "validation_matched",
+    )
 
 
 def test_scores_are_written_in_steps_of_a_fifth_and_kept_exactly(tmp_path):

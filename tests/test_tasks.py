@@ -46,6 +46,14 @@ def test_a_sample_larger_than_the_split_is_the_split():
     assert sorted(task("abc").sample(99)["train"]["source"]) == ["row 0", "row 1", "row 2"]
 
 
+def test_a_balanced_sample_takes_the_classes_in_turn():
+    t = task("a" * 90 + "b" * 6 + "c" * 4)
+    counts = [Counter(t.sample(n, 5, balanced=True)["train"]["target"]) for n in (12, 20)]
+    assert counts == [{"a": 4, "b": 4, "c": 4}, {"a": 10, "b": 6, "c": 4}]
+    small, large = (set(t.sample(n, balanced=True)["train"]["source"]) for n in (12, 20))
+    assert small < large
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.sampled_from("abc"), min_size=1, max_size=40),
@@ -87,9 +95,9 @@ def test_mistakes_are_named(make, message):
 
 def test_a_selection_is_judged_by_its_own_rows():
     """The rows that were filtered out must not be held against the task."""
-    rows = task("abd", labels=None)["train"]
-    kept = Task("mine", {"train": rows.select([0, 1])}, labels=("a", "b"))
-    assert kept.sizes == {"train": 2}
+    rows = task("abda", labels=None)["train"]
+    kept = Task("mine", {"train": rows.select([0, 3, 1])}, labels=("a", "b"))
+    assert kept["train"]["target"] == ["a", "a", "b"]
     with pytest.raises(DataError, match="'d'"):
         Task("mine", {"train": rows.select([0, 2])}, labels=("a", "b"))
 
