@@ -110,7 +110,9 @@ def _mrqa(name: str, file: str, subset: str) -> Benchmark:
     )
 
 
-def _textcls(name: str, prompt: str, labels: tuple[str, ...], hub: str, **fields) -> Benchmark:
+def _textcls(
+    name: str, prompt: str, labels: tuple[str, ...], hub: str, label: str = "label", **fields
+) -> Benchmark:
     train, dev, test = (
         ("train_full.jsonl", "train.jsonl"),
         ("dev.jsonl", "val.jsonl"),
@@ -124,7 +126,7 @@ def _textcls(name: str, prompt: str, labels: tuple[str, ...], hub: str, **fields
         folders=(name,),
         files=(train, dev, test) if given else (train, test),
         labels=labels,
-        rename={"text": "sentence", "label_coarse_original": "label"},
+        rename={"text": "sentence", label: "label"},
         prepare=rows.unquoted,
     )
 
@@ -324,10 +326,16 @@ BENCHMARKS: dict[str, Benchmark] = {
         "question: {sentence}",
         ("description", "entity", "abbreviation", "human", "location", "number"),
         "SetFit/TREC-QC",
+        label="label_coarse_original",
         hub_spellings=(("desc",), ("enty",), ("abbr",), ("hum",), ("loc",), ("num",)),
     ),
     "textcls/subj": _textcls(
-        "subj", "sentence: {sentence}", ("subjective", "objective"), "SetFit/subj"
+        "subj",
+        "sentence: {sentence}",
+        ("subjective", "objective"),
+        "SetFit/subj",
+        label="label_text",
+        hub_spellings=(("subjective", "1"), ("objective", "0")),  # numbers: not as in LM-BFF
     ),
     "textcls/mr": _textcls(
         "mr", "sentence: {sentence}", SENTIMENT, "cornell-movie-review-data/rotten_tomatoes"

@@ -98,7 +98,7 @@ HUB_CLASSES = {
     "superglue/wsc": ("False", "True"),
     "paws": ("not_equivalent", "equivalent"),
     "yelp_polarity": ("negative", "positive"),
-    "textcls/subj": ("subjective", "objective"),
+    "textcls/subj": ("objective", "subjective"),  # the other way round in LM-BFF's files
     "textcls/mr": ("negative", "positive"),
 }
 
@@ -206,6 +206,7 @@ def test_nested_spans_of_wsc():
         marked("Ann's dog saw Ann. She sat.", "Ann", 0, "she", 4)
         == "*Ann*'s dog saw Ann. #She# sat."
     )
+    assert marked("He saw his mother.", "his mother", 2, "mother", 3) == "He saw *his #mother#*."
     # the index of one span in the public validation file is off by one
     assert (
         marked("Use it or see if it fits.", "Use it", 0, "it", 6) == "*Use it* or see if #it# fits."
@@ -249,6 +250,11 @@ HUB = {  # name -> a row as the hub holds it, equal in content to the file's row
         "label": 17,
         "label_coarse": 3,
         "label_coarse_original": ("DESC", "ENTY", "ABBR", "HUM", "LOC", "NUM")[i % 6],
+    },
+    "textcls/subj": lambda i: {
+        "text": f'well , "film" {i} .',
+        "label": 1 - i % 2,
+        "label_text": ("subjective", "objective")[i % 2],
     },
     "textcls/sst5": lambda i: {"text": f'well , "film" {i} .', "label": i % 5, "label_text": "x"},
     "mrqa/squad": lambda i: {
