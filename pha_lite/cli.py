@@ -36,14 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        if argv[:1] == ["pretrain"]:  # has its own parser, with its own --help
+        args = parser(full=argv[:1] == ["pretrain"]).parse_args(argv)
+        if args.command == "pretrain":
             from .pretrain import main as pretrain
 
-            return pretrain(argv[1:]) or 0
-        args = parser().parse_args(argv)
-        from . import commands
+            pretrain(args)
+        else:
+            from . import commands
 
-        getattr(commands, args.command)(args)
+            getattr(commands, args.command)(args)
         sys.stdout.flush()
         return 0
     except PHAError as error:
@@ -65,8 +66,13 @@ def _fail(message: str) -> int:
     return 2
 
 
-def parser() -> argparse.ArgumentParser:
-    """All subcommands with their options."""
+def parser(full: bool = True) -> argparse.ArgumentParser:
+    """All subcommands with their options.
+
+    Args:
+        full: also the options of `pretrain`, which that module lists itself; importing it takes
+            seconds.
+    """
     top = argparse.ArgumentParser(
         prog="pha",
         description="Prototype-based HyperAdapter: train, evaluate and reuse adapters for T5.",
@@ -75,7 +81,16 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for build in (_train, _evaluate, _fewshot, _retrieve, _info):
         build(commands)
-    commands.add_parser("pretrain", help="pretrain a small T5 backbone", add_help=False)
+    pretrain = commands.add_parser(
+        "pretrain",
+        help="pretrain a small T5 backbone like the embedded one",
+        epilog="example:\n  pha pretrain --steps 12000 --output runs/backbone",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if full:
+        from .pretrain import add_arguments
+
+        add_arguments(pretrain)
     return top
 
 
@@ -138,10 +153,15 @@ def _train(commands) -> None:
         default="float32",
         help="of the frozen backbone; adapters are always float32",
     )
-    for name, kind in (("steps", int), ("batch-size", int), ("lr", float), ("seed", int)):
-        command.add_argument(f"--{name}", type=kind, metavar="X", help="(see TrainConfig)")
-    command.add_argument("--eval-every", type=int, metavar="X", help="0 = no validation")
-    command.add_argument("--patience", type=int, metavar="X", help="0 = no early stopping")
+    for name, kind, meaning in (
+        ("steps", int, "optimiser steps"),
+        ("batch-size", int, "examples per step, of mixed tasks"),
+        ("lr", float, "peak learning rate"),
+        ("eval-every", int, "steps between validations, 0 = none"),
+        ("patience", int, "validations without a gain before stopping, 0 = never stop"),
+        ("seed", int, "of initial values, sampling and dropout"),
+    ):
+        command.add_argument(f"--{name}", type=kind, metavar="X", help=meaning)
     command.add_argument(
         "--config", metavar="FILE", help="JSON object with fields of PHAConfig and TrainConfig"
     )
@@ -198,8 +218,15 @@ def _fewshot(commands) -> None:
     command.add_argument("--steps", type=int, default=20, help="tuning steps (default %(default)s)")
     command.add_argument("--lr", type=float, default=1e-2, help="default %(default)s")
     command.add_argument("--seeds", type=int, default=1, help="episodes (default %(default)s)")
-    command.add_argument("--oracle", metavar="TASK", help="the related task, for --start oracle")
-    command.add_argument("--wrong", metavar="TASK", help="an unrelated one, for --start wrong")
+    command.add_argument(
+        "--oracle", metavar="TASK", help="the related task, for --start oracle (suite: known)"
+    )
+    command.add_argument(
+        "--wrong", metavar="TASK", help="a misleading one, for --start wrong (suite: known)"
+    )
+    command.add_argument(
+        "--output", metavar="DIR", help="save the adapted model (one task, one start, one seed)"
+    )
 
 
 def _retrieve(commands) -> None:

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import torch
+from transformers.utils import logging as transformers_logging
 
 from .checkpoint import load_json, write_atomic, write_json
 from .config import PHAConfig
@@ -21,6 +22,8 @@ from .run import CHECKPOINT, RECORD
 from .tasks import Task, load_task
 from .train import TrainConfig, check_tasks, evaluate_tasks, predictions_of
 from .train import train as train_model
+
+transformers_logging.disable_progress_bar()  # of loading weights; training shows its own
 
 
 def train(args: argparse.Namespace) -> None:
@@ -78,14 +81,20 @@ def fewshot(args: argparse.Namespace) -> None:
         raise PHAError(f"--seeds {args.seeds}: give at least 1")
     model = _saved_model(args)
     tasks = _load(args.task, args)
+    if args.output and len(tasks) * len(starts) * args.seeds > 1:
+        raise PHAError("--output: saves one model; give one task, one start and one seed")
+    output = _output_folder(Path(args.output)) if args.output else None
     options = {"tune": args.tune, "steps": args.steps, "lr": args.lr, "limit": args.limit}
-    options |= {"oracle": args.oracle, "wrong": args.wrong}
     results = [
-        adapt(model, task, args.k, start, seed=seed, **options)
+        adapt(
+            model, task, args.k, start, seed=seed, **options, **_related(task, start, model, args)
+        )
         for task in tasks.values()
         for start in starts
         for seed in range(args.seeds)
     ]
+    if output:
+        results[0].model.save_pretrained(output)
     if args.json:
         return _print_json([result.to_dict() for result in results])
     rows = [
@@ -132,6 +141,7 @@ def info(args: argparse.Namespace) -> None:
     facts = {"versions": versions(), "commit": commit(), "machine": machine()}
     if args.model:
         model = _saved_model(args)
+        facts["backbone"] = model.backbone_name
         facts["model"] = model.config.to_dict()
         facts["parameters"] = model.count_parameters()
     if args.json:
@@ -139,7 +149,10 @@ def info(args: argparse.Namespace) -> None:
     print(*(f"{name} {number}" for name, number in facts["versions"].items()), sep=", ")
     print(f"commit: {facts['commit'] or 'not a checkout'}\nmachine: {facts['machine']}")
     if args.model:
-        _print_table(("field", "value"), list(facts["model"].items()))
+        config = {**facts["model"], "tasks": ", ".join(facts["model"]["tasks"])}
+        print(f"backbone: {facts['backbone'] or 'unnamed'}\n")
+        _print_table(("field", "value"), list(config.items()))
+        print()
         _print_table(("parameters", "number"), list(facts["parameters"].items()))
     else:
         counts = ", ".join(f"{len(names)} {group}" for group, names in _task_names().items())
@@ -204,6 +217,21 @@ def _load(names: str | Sequence[str] | None, args: argparse.Namespace) -> dict[s
         groups = {"suite": suite.train_tasks, "held_out": suite.held_out}
         names = [member for name in names for member in groups.get(name, [name])]
     return {name: load_task(name, args.data_dir, args.data_seed) for name in dict.fromkeys(names)}
+
+
+def _related(task: Task, start: str, model: PHAModel, args: argparse.Namespace) -> dict:
+    """The tasks meant by the starts "oracle" and "wrong": as given, or as the suite knows them."""
+    from .suite import load_suite
+
+    given = getattr(args, start) if start in ("oracle", "wrong") else None
+    if start not in ("oracle", "wrong") or given:
+        return {start: given} if given else {}
+    suite = load_suite(seed=args.data_seed)
+    if task.name not in suite:
+        return {}
+    known = suite.relatives(task.name) if start == "oracle" else suite.rivals(task.name)
+    known = [name for name in known if name in model.config.tasks]
+    return {start: known[0]} if known else {}
 
 
 def _task_names() -> dict[str, list[str]]:

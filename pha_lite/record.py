@@ -62,7 +62,8 @@ def commit(folder: Path | None = None) -> str | None:
 
 def machine() -> str:
     """The machine in words, for example `2 cores of an AMD EPYC 7763, 8 GiB, NVIDIA T4`."""
-    words = f"{_cores()} cores of {_processor()}"
+    cores = _cores()
+    words = f"{cores} {'core' if cores == 1 else 'cores'} of {_processor()}"
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         words += f", {memory / 2**30:.0f} GiB"
