@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from pha_lite.errors import PHAError
 from pha_lite.world import lexicon
-from pha_lite.world.documents import EXTRA_WORDS, document, exercise
+from pha_lite.world.documents import EXTRA_WORDS, document, echo, exercise
 from pha_lite.world.rng import Rng
 
 SENTINELS = 32
@@ -50,6 +50,8 @@ class Recipe:
         window: tokens of one English row.
         source_width, target_width: every batch is padded (in rare cases cut) to these, so that a
             compiled step meets one shape only.
+        echoes: of the documents, so many say everything twice (`world.documents.echo`), from step
+            `echo_from` on: after 2,000 steps without them, copying had not begun to emerge.
         noise: share of a document's tokens that is masked.
         exercise_loss: weight of the exercises' mean token loss; the documents' is 1.
         muon_lr, adam_lr: peak learning rates; both warm up, then fall linearly to `floor` x peak.
@@ -62,6 +64,8 @@ class Recipe:
     window: int = 40
     source_width: int = 48
     target_width: int = 22
+    echoes: int = 12
+    echo_from: int = 2_000
     noise: float = 0.22
     exercise_loss: float = 1.0
     muon_lr: float = 0.006
@@ -214,7 +218,9 @@ class Batches:
         """Tensors input_ids (B, S), labels (B, T; -100 pads) and exercise (B, bool)."""
         rc, r = self.recipe, Rng(self.recipe.seed, stream, step)
         rng = np.random.default_rng([rc.seed, step, len(stream)])
-        documents = self._encode([document(r) for _ in range(rc.documents)])
+        echoes = rc.echoes if step >= rc.echo_from or stream != "train" else 0
+        texts = [document(r) for _ in range(rc.documents - echoes)]
+        documents = self._encode(texts + [echo(r) for _ in range(echoes)])
         if self.english is not None:
             for _ in range(rc.english):
                 at = rng.integers(len(self.english) - rc.window)

@@ -119,6 +119,26 @@ def plain(r: Rng, s: Surface) -> str:
     return " ".join(say.sentence(" ".join(say.well_formed(r, s))) for _ in range(2))
 
 
+def echo(r: Rng) -> str:
+    """Two sentences about any surface, told twice: a masked word can be copied from its double.
+
+    Matching and copying is what every rule with two texts needs, and it is slow to emerge from
+    documents that say a fact again in other words.
+    """
+    s = r.pick(list(SURFACES.values()))
+    told = []
+    for form in r.picks(range(4), 2):
+        if form == 0:
+            told.append(say.say_move(r, say.moves(r, s, 1)[0]))
+        elif form == 1:
+            told.append(say.say_gift(r, say.gift(r, s)))
+        elif form == 2:
+            told.append(say.say_report(r, r.pick(NAMES), r.pick(s.things), r.pick(s.places)))
+        else:
+            told.append(say.say_amount(r, say.amounts(r, s, 1)[0]))
+    return " ".join([*told, "Once more:", *r.shuffled(told)])
+
+
 KINDS = (opinions, events, gifts, reports, numbers, plain)
 
 
