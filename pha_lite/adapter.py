@@ -64,11 +64,10 @@ def _grouped(x: Tensor, weights: AdapterWeights, route: Route) -> Tensor:
     tasks, width, bottom = weights.down.shape
     rows, length, _ = x.shape
     slots = route.slots.shape[0]
-    alone = tasks == rows == slots  # every row is its own group, in order: nothing to copy
-    by_task = not alone and slots * length <= rows * bottom
+    by_task = not route.in_order and slots * length <= rows * bottom
     if by_task:
         x = x.index_select(0, route.slots).view(tasks, -1, width)
-    elif not alone:
+    elif not route.in_order:
         weights = AdapterWeights(*(w.index_select(0, route.group) for w in weights))
     hidden = F.relu(torch.baddbmm(weights.down_bias.unsqueeze(1), x, weights.down))
     out = torch.baddbmm(weights.up_bias.unsqueeze(1), hidden, weights.up)

@@ -127,7 +127,7 @@ class PHAModel(nn.Module):
             input_ids and attention_mask (B, S), task_ids (B,) and, with targets, labels (B, N)
             with -100 where there is no token.
         """
-        sources = inference.check_texts(sources, "sources")
+        sources = inference.check_texts(sources, "sources", least=1)
         batch = self._tokenize(sources, self.config.max_source_length)
         batch["task_ids"] = torch.tensor(self.task_ids(tasks, len(sources)), device=self.device)
         if targets is not None:
@@ -260,7 +260,10 @@ class PHAModel(nn.Module):
 
     def gradient_checkpointing_enable(self) -> None:
         """Saves memory: T5's blocks run a second time in the backward pass."""
-        self.t5.gradient_checkpointing_enable({"use_reentrant": False})
+        # The second name is that of transformers before 5.20 or so.
+        for name in ("activation_checkpointing_enable", "gradient_checkpointing_enable"):
+            if hasattr(self.t5, name):
+                return getattr(self.t5, name)({"use_reentrant": False})
 
     # ---- use -------------------------------------------------------------------------------
 

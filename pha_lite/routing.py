@@ -24,6 +24,7 @@ class Route:
         group: (B,) position of each row's task in `tasks`.
         slots: (K * R,) the row that fills each slot.
         back: (B,) the slot in which each row's result stands.
+        in_order: row i is the one row of group i, so nothing has to be moved.
 
     >>> route = Route.of([5, 2, 5])
     >>> route.tasks.tolist(), route.slots.tolist(), route.back.tolist()
@@ -34,6 +35,7 @@ class Route:
     group: Tensor
     slots: Tensor
     back: Tensor
+    in_order: bool
 
     @classmethod
     def of(cls, task_ids: Tensor | Sequence[int], device: torch.device | None = None) -> Route:
@@ -67,8 +69,8 @@ class Route:
         size = max(map(len, members))
         slots = [row for rows in members for row in rows + rows[:1] * (size - len(rows))]
         back = [k * size + place for k, place in zip(group, places, strict=True)]
-        as_tensor = lambda values: torch.tensor(values, device=device)  # noqa: E731
-        return cls(as_tensor(tasks), as_tensor(group), as_tensor(slots), as_tensor(back))
+        tensors = (torch.tensor(values, device=device) for values in (tasks, group, slots, back))
+        return cls(*tensors, in_order=slots == list(range(len(tasks))))
 
     def __len__(self) -> int:
         """Number of rows."""

@@ -89,11 +89,11 @@ class Trained(nn.Module):
 
     def task_tables(self) -> list[nn.Parameter]:
         """Every parameter whose first dimension runs over tasks."""
-        tables = [] if self.prototypes is None else [self.prototypes.vectors]
-        for part in (self.encoder, self.decoder):
-            if isinstance(part, PerTaskAdapters):
-                tables.extend(part.parameters())
-        return tables
+        return [table for part in self._task_parts() for table in part.parameters()]
+
+    def _task_parts(self) -> list[nn.Module]:
+        parts = [p for p in (self.encoder, self.decoder) if isinstance(p, PerTaskAdapters)]
+        return parts if self.prototypes is None else [self.prototypes, *parts]
 
     def grow(self, other: Trained, mixture: Tensor | None) -> None:
         """Adds one task: a row at the end of every table; all that was there stays as it is.
@@ -102,16 +102,18 @@ class Trained(nn.Module):
             other: a freshly initialised tree; its last row is the fresh start.
             mixture: (T,) shares of the present tasks in the new row; None for the fresh start.
         """
-        for table, fresh in zip(self.task_tables(), other.task_tables(), strict=True):
-            row = fresh.data[-1:].to(table.device, table.dtype)
-            if mixture is not None:
-                shares = mixture.to(table.device, table.dtype)
-                if shares.max() == 1:  # a copy, to the last bit
-                    row = table.data[shares.argmax()].unsqueeze(0)
+        for part, fresh in zip(self._task_parts(), other._task_parts(), strict=True):
+            for name, table in list(part.named_parameters()):
+                values = table.detach()
+                if mixture is None:
+                    row = getattr(fresh, name).detach()[-1:].to(values)
+                elif mixture.max() == 1:  # a copy, to the last bit
+                    row = values[mixture.argmax()].unsqueeze(0)
                 else:
-                    row = torch.tensordot(shares, table.data, dims=1).unsqueeze(0)
-            table.data = torch.cat([table.data, row])
-            table.grad = None
+                    row = torch.tensordot(mixture.to(values), values, dims=1).unsqueeze(0)
+                # A new parameter: graphs of earlier passes still know the old one's shape.
+                grown = nn.Parameter(torch.cat([values, row]), table.requires_grad)
+                setattr(part, name, grown)
 
     def count(self) -> dict[str, int]:
         """Trained numbers per part."""

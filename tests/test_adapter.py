@@ -37,7 +37,9 @@ def by_hand(x, w: AdapterWeights, k: int):
 
 # Lengths on both sides of the rule that copies either the rows or the weights.
 @pytest.mark.parametrize("length", [1, 2, 7])
-@pytest.mark.parametrize("ids", [[4], [1, 1, 1], [0, 1, 2], [2, 0, 2, 2, 1], [5] * 8 + [1]])
+@pytest.mark.parametrize(
+    "ids", [[4], [1, 1, 1], [0, 1, 2], [2, 0, 1], [2, 0, 2, 2, 1], [5] * 8 + [1]]
+)
 def test_every_row_meets_the_adapter_of_its_task(ids, length):
     route, w = Route.of(ids), weights_of(len(set(ids)))
     x = torch.randn(len(ids), length, D, dtype=torch.double)

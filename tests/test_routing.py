@@ -8,7 +8,15 @@ import torch
 from pha_lite.errors import PHAError
 from pha_lite.routing import Route
 
-MIXES = [[0], [3, 3, 3], [0, 1, 2], [2, 0, 2, 2, 1], [7] * 9 + [1], list(range(6, 0, -1))]
+MIXES = [
+    [0],
+    [3, 3, 3],
+    [0, 1, 2],
+    [2, 0, 1],
+    [2, 0, 2, 2, 1],
+    [7] * 9 + [1],
+    list(range(6, 0, -1)),
+]
 
 
 @pytest.mark.parametrize("ids", MIXES)
@@ -24,6 +32,7 @@ def test_slots_hold_every_row_once_under_its_task(ids):
     for k, task in enumerate(route.tasks.tolist()):
         rows = route.slots[k * size : (k + 1) * size].tolist()
         assert {row for row, t in enumerate(ids) if t == task} == set(rows)
+    assert route.in_order == (route.slots.tolist() == list(range(len(ids))))
 
 
 @pytest.mark.parametrize("ids", MIXES)
@@ -33,12 +42,14 @@ def test_expanding_is_routing_the_repeated_rows(ids, copies):
     want = Route.of(torch.tensor(ids).repeat_interleave(copies))
     for name in ("tasks", "group", "slots", "back"):
         assert torch.equal(getattr(got, name), getattr(want, name)), name
+    assert got.in_order == want.in_order
 
 
 def test_rows_as_groups_of_their_own():
     route = Route.of_rows(4)
     for name in ("tasks", "group", "slots", "back"):
         assert getattr(route, name).tolist() == [0, 1, 2, 3]
+    assert route.in_order
 
 
 def test_an_empty_batch_is_refused():
