@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -44,8 +45,9 @@ def load_backbone(name: str | Path = "tiny", dtype: torch.dtype = torch.float32)
         if not Path(source).is_dir():
             raise PHAError(f"the embedded backbone is missing at {source}; reinstall pha_lite.")
     try:
-        t5 = AutoModelForSeq2SeqLM.from_pretrained(source, dtype=dtype)
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        with _quiet():
+            t5 = AutoModelForSeq2SeqLM.from_pretrained(source, dtype=dtype)
+            tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise PHAError(
@@ -54,6 +56,22 @@ def load_backbone(name: str | Path = "tiny", dtype: torch.dtype = torch.float32)
         ) from error
     check_t5(t5)
     return t5.eval(), tokenizer
+
+
+@contextmanager
+def _quiet():
+    """No bar, and no warning: transformers 5 warns of every T5 with a head of its own (T5 1.1)."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 class Plan:
