@@ -112,7 +112,7 @@ def score_labels(
     """
     with model.inference():
         batch = model.batch(sources, None, tasks)
-        tokens = model._tokenize(list(labels), None)
+        tokens = model.tokenize(list(labels), None)
         ids, real = tokens["input_ids"], tokens["attention_mask"]
         count, rows = len(labels), len(batch["task_ids"])
         states, _ = model.start(batch, copies=count, embed=False)
@@ -138,8 +138,8 @@ def embed(model: PHAModel, texts: Sequence[str], batch_size: int = 64) -> Tensor
     with model.inference():
         model.encoder_plan.set(shared)
         for rows in _batches(texts, batch_size):
-            batch = model._tokenize([texts[row] for row in rows], model.config.max_source_length)
-            pooled = masked_mean(model._encode(batch), batch["attention_mask"])
+            batch = model.tokenize([texts[row] for row in rows], model.config.max_source_length)
+            pooled = masked_mean(model.encode(batch), batch["attention_mask"])
             z = pooled if retriever is None else retriever(pooled)
             result[rows] = F.normalize(z.float(), dim=-1).cpu()
     return result

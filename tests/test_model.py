@@ -84,6 +84,8 @@ def test_a_batch_is_padded_closed_and_cut(build):
         (lambda m: m.add_task("random"), "'random' has a meaning"),
         (lambda m: m.add_task("new", like="modo"), "did you mean 'mood'"),
         (lambda m: m.add_task("new", like={"absent": 1.0}), "'absent'"),
+        (lambda m: m.add_task("new", like={}), "at least one task"),
+        (lambda m: m.add_task("new", like=[]), "texts: give at least 1"),
         (lambda m: m.bake("absent"), "'absent'"),
         (lambda m: m.t5(torch.tensor([[4]]), decoder_input_ids=torch.tensor([[0]])), "PHAModel"),
     ],

@@ -1,0 +1,91 @@
+"""Meeting a new task: which known tasks it resembles, and where its own row starts.
+
+The release has no code for this step of the paper; all of it is our choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from . import backbone as bb
+from .errors import PHAError
+from .inference import check_texts
+from .retriever import InstanceIndex, prototype_scores, ranked
+from .trained import Trained
+
+if TYPE_CHECKING:
+    from .model import PHAModel
+
+
+def index_instances(model: PHAModel, texts: Sequence[str], tasks: str | Sequence[str]) -> None:
+    """`PHAModel.index_instances`."""
+    texts = check_texts(texts, "texts", least=1)
+    names = [tasks] * len(texts) if isinstance(tasks, str) else list(tasks)
+    model.instances = InstanceIndex(model.embed(texts), names)
+
+
+def retrieve(
+    model: PHAModel, texts: Sequence[str], k: int = 3, by: str = "prototypes", reduce: str = "mean"
+) -> list[tuple[str, float]]:
+    """`PHAModel.retrieve`."""
+    texts = check_texts(texts, "texts", least=1)
+    temperature = model.config.temperature
+    if by == "prototypes":
+        if not model.config.uses_prototype_loss:
+            raise PHAError(
+                "by='prototypes': this model's prototypes were not trained to lie near instances "
+                "(no prototype loss); use by='instances'."
+            )
+        vectors = model.trained.prototypes.vectors.detach()
+        scores = prototype_scores(model.embed(texts), vectors, reduce, temperature)
+        return ranked(model.config.tasks, scores, k)
+    if by == "instances":
+        if model.instances is None:
+            raise PHAError("by='instances': call index_instances(texts, tasks) first.")
+        scores = model.instances.scores(model.embed(texts), reduce, temperature)
+        return ranked(model.instances.names, scores, k)
+    raise PHAError(f"by={by!r}: choose 'prototypes' or 'instances'.")
+
+
+def add_task(
+    model: PHAModel,
+    name: str,
+    like: str | Sequence[str] | Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> int:
+    """`PHAModel.add_task`."""
+    config = replace(model.config, tasks=[*model.config.tasks, name])
+    shares = mixture(model, like, seed)
+    d, *layers = bb.sizes(model.t5)
+    fresh = Trained(replace(config, tasks=[name], seed=seed), d, tuple(layers))
+    model.trained.grow(fresh, shares)
+    model.config = config
+    return len(config.tasks) - 1
+
+
+def mixture(model: PHAModel, like, seed: int = 0) -> Tensor | None:
+    """(T,) shares of the known tasks in a new one; None for a fresh start."""
+    if like is None:
+        return None
+    names = model.config.tasks
+    if isinstance(like, Mapping):
+        shares = dict(like)
+    elif not isinstance(like, str):
+        shares = {retrieve(model, like, k=1)[0][0]: 1.0}
+    elif like == "mean":
+        shares = dict.fromkeys(names, 1 / len(names))
+    elif like == "random":
+        draw = torch.Generator().manual_seed(seed)
+        shares = {names[int(torch.randint(len(names), (1,), generator=draw))]: 1.0}
+    else:
+        shares = {like: 1.0}
+    if not shares:
+        raise PHAError("like={}: name at least one task and its share.")
+    result = torch.zeros(len(names))
+    result[model.task_ids(list(shares), len(shares))] = torch.tensor(list(shares.values()))
+    return result
