@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from conftest import make_t5, make_tokenizer
+from conftest import make_t5, make_tokenizer, wake
 from torch import nn
 
 from pha_lite import backbone as bb
@@ -216,3 +216,31 @@ def test_a_tokenizer_without_end_is_refused():
     tokenizer.backend_tokenizer.post_processor = None
     with pytest.raises(PHAError, match="</s>"):
         bb.check_tokenizer(tokenizer)
+
+
+@pytest.mark.parametrize("family", ["T5 1.0", "mT5"])
+def test_other_members_of_the_family(family, small_config):
+    from transformers import MT5Config, MT5ForConditionalGeneration
+
+    tokenizer = make_tokenizer()
+    if family == "T5 1.0":  # one ReLU layer, tied embeddings, scaled output
+        t5 = make_t5(feed_forward_proj="relu", tie_word_embeddings=True)
+    else:
+        torch.manual_seed(0)
+        sizes = {n: getattr(make_t5().config, n) for n in ("d_model", "d_kv", "d_ff", "num_heads")}
+        words = dict(vocab_size=len(tokenizer), decoder_start_token_id=0, pad_token_id=0)
+        t5 = MT5ForConditionalGeneration(MT5Config(num_layers=2, eos_token_id=1, **sizes, **words))
+    model = wake(PHAModel(t5.eval(), tokenizer, small_config()))
+    batch = model.batch(["good film", "rain"], ["yes", "no"], ["mood", "topic"])
+    out = model(batch)
+    out.loss.backward()
+    assert all(p.grad is not None and p.grad.any() for _, p in model.adapter_parameters())
+    plain = t5(**{k: batch[k] for k in ("input_ids", "attention_mask", "labels")}).logits
+    assert (out.logits - plain).abs().max() > 0.01
+    handles = model.bake("topic").attach(t5)
+    written = t5.generate(model.batch(["rain"], None, "topic")["input_ids"], max_new_tokens=4)
+    assert tokenizer.batch_decode(written, skip_special_tokens=True) == model.generate(
+        ["rain"], "topic"
+    )
+    for handle in handles:
+        handle.remove()
