@@ -7,6 +7,7 @@ plotly is imported where it is used.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -72,11 +73,27 @@ def describe(fig: go.Figure, alt: str) -> go.Figure:
     return fig
 
 
-def _finish(fig: go.Figure, title: str, alt: str, height: int, **layout) -> go.Figure:
+def _finish(
+    fig: go.Figure, title: str, alt: str, height: int, above: int = 12, below: int = 10, **layout
+) -> go.Figure:
+    """What all figures share. Plotly never breaks a title: on a phone it would run off the page.
+
+    Args:
+        above, below: pixels for what stands between title and axes, and under the axes.
+    """
+    lines = textwrap.wrap(title, 38)
     fig.update_layout(
-        title={"text": title, "x": 0, "xanchor": "left", "yref": "container", "y": 0.97},
-        height=height,
-        margin={"l": 10, "r": 10, "t": 64, "b": 10},
+        title={
+            "text": "<br>".join(lines),
+            "x": 0,
+            "xanchor": "left",
+            "yref": "container",
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": 12},
+        },
+        height=height + 22 * (len(lines) - 1),
+        margin={"l": 10, "r": 10, "t": 26 + 22 * len(lines) + above, "b": below},
         font={"size": 13},
         template="none",
         **layout,
@@ -121,7 +138,7 @@ def space_slider(
     texts: Sequence[str] | None = None,
     title: str,
     alt: str,
-    height: int = 640,
+    height: int = 680,
 ) -> go.Figure:
     """Embeddings as points, with a slider over the steps at which they were taken.
 
@@ -216,8 +233,8 @@ def space_slider(
     go_to["transition"] = {"duration": 300}
     slider = {
         "active": 0,
-        "currentvalue": {"prefix": "training step "},
-        "pad": {"t": 34, "b": 0},
+        "currentvalue": {"prefix": "training step ", "xanchor": "right"},
+        "pad": {"t": 62, "b": 0},
         "x": 0,
         "len": 1,
         "steps": [
@@ -230,10 +247,17 @@ def space_slider(
         title,
         alt,
         height,
+        below=230,
         sliders=[slider],
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        legend={
+            "orientation": "h",
+            "itemsizing": "constant",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "x": 0,
+        },
     )
-    fig.update_layout(margin={"b": 190})
     fig.update_xaxes(
         title_text="first principal component", range=[low[0] - pad[0], high[0] + pad[0]]
     )
@@ -248,7 +272,7 @@ def retrieval_bars(
     *,
     title: str,
     alt: str,
-    xtitle: str = "mean cosine between the new texts and the prototype",
+    xtitle: str = "mean cosine, texts and prototype",
     height: int | None = None,
 ) -> go.Figure:
     """Ranked tasks as horizontal bars, the best on top, coloured by rule.
@@ -329,15 +353,19 @@ def starts(
             ),
         )
     if chance is not None:
-        fig.add_vline(x=chance, line={"dash": "dot", "color": GREY}, annotation_text="chance")
+        fig.add_vline(
+            x=chance,
+            line={"dash": "dot", "color": GREY},
+            annotation={"text": "chance", "yref": "paper", "y": 0, "yanchor": "bottom"},
+        )
     _finish(
         fig,
         title,
         alt,
-        height or 170 + 46 * len(rows),
+        height or 190 + 46 * len(rows),
+        above=46,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
-    fig.update_layout(margin={"t": 92})
     fig.update_xaxes(title_text=xtitle)
     fig.update_yaxes(
         tickvals=list(range(len(rows))),
@@ -383,7 +411,6 @@ def losses(history: Sequence[Mapping], *, title: str, alt: str, height: int = 56
             row=i,
             col=1,
         )
-    _finish(fig, title, alt, height, showlegend=False)
-    fig.update_layout(margin={"t": 92})
+    _finish(fig, title, alt, height, above=26, showlegend=False)
     fig.update_xaxes(title_text="training step", row=len(shown), col=1)
     return fig

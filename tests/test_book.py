@@ -407,7 +407,7 @@ def test_config_names_what_exists():
     for name in files:
         assert (book / name).is_file(), name
     toc = yaml.safe_load((book / "_toc.yml").read_text())
-    pages = [toc["root"], *(entry["file"] for entry in toc["chapters"])]
+    pages = [toc["root"], *(e["file"] for part in toc["parts"] for e in part["chapters"])]
     for page in pages:
         assert any((book / f"{page}{end}").is_file() for end in (".md", ".ipynb")), page
     assert {f"chapters/{p.stem}" for p in CHAPTERS} <= set(pages)

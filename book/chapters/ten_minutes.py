@@ -38,13 +38,7 @@ import numpy as np
 import pha_lite
 import torch
 from IPython.display import Markdown
-from pha_lite import (
-    PHAConfig,
-    PHAModel,
-    load_backbone,
-    load_suite,
-    plots,
-)
+from pha_lite import PHAConfig, PHAModel, load_suite, plots
 from pha_lite.evaluate import interval
 from pha_lite.fewshot import adapt, swap_test
 from pha_lite.train import TrainConfig, evaluate_tasks, train
@@ -82,8 +76,10 @@ print(f"on the CPU, {torch.get_num_threads()} threads, seed {SEED}")
 # and writes that layer's adapter:
 #
 # $$
-# A_{t,\ell} = H(k_t, e_\ell), \qquad
-# h' = h + \mathrm{FFN}(\mathrm{LN}\,h) + A_{t,\ell}(\mathrm{LN}\,h).
+# \begin{aligned}
+# A_{t,\ell} &= H(k_t, e_\ell), \\
+# h' &= h + \mathrm{FFN}(\mathrm{LN}\,h) + A_{t,\ell}(\mathrm{LN}\,h).
+# \end{aligned}
 # $$
 #
 # Here $e_\ell$ is a learned vector for layer $\ell$, $h$ is the
@@ -135,16 +131,14 @@ Markdown("\n".join(lines))
 # a point $z$ in the space of the prototypes.
 
 # %%
-backbone = load_backbone("tiny")
 config = PHAConfig.tiny(tasks=suite.train_tasks, seed=SEED)
-model = PHAModel.from_backbone(backbone, config)
+model = PHAModel.from_backbone("tiny", config)
 
-frozen = sum(p.numel() for p in backbone[0].parameters())
-trained = sum(p.numel() for _, p in model.adapter_parameters())
+count = model.count_parameters()
 Markdown(
-    f"Frozen: **{frozen:,}** numbers. Trained: **{trained:,}**, for "
-    f"all {len(tasks)} tasks together. A prototype has "
-    f"**{config.prototype_dim}** numbers."
+    f"Frozen: **{count['backbone']:,}** numbers. "
+    f"Trained: **{count['total']:,}**, for all {len(tasks)} tasks "
+    f"together. A prototype has **{config.prototype_dim}** numbers."
 )
 
 # %% [markdown]
@@ -469,8 +463,8 @@ Markdown(
 # ```python
 # own = PHAConfig.baseline("adapter_per_task", base=config)
 # for each in (config, own):
-#     counts = PHAModel.from_backbone(backbone, each)
-#     print(counts.count_parameters()["per_additional_task"])
+#     built = PHAModel.from_backbone("tiny", each)
+#     print(built.count_parameters()["per_additional_task"])
 # ```
 #
 # With PHA it is one prototype. With adapters of its own, a task
@@ -519,7 +513,7 @@ Markdown(
 #
 # ```python
 # plain = PHAModel.from_backbone(
-#     backbone,
+#     "tiny",
 #     PHAConfig.tiny(
 #         tasks=suite.train_tasks, prototype_weight=0.0, seed=SEED
 #     ),
