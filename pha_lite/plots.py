@@ -90,10 +90,10 @@ def _finish(
             "yref": "container",
             "y": 1,
             "yanchor": "top",
-            "pad": {"t": 12},
+            "pad": {"t": 22},
         },
         height=height + 22 * (len(lines) - 1),
-        margin={"l": 10, "r": 10, "t": 26 + 22 * len(lines) + above, "b": below},
+        margin={"l": 10, "r": 10, "t": 34 + 22 * len(lines) + above, "b": below},
         font={"size": 13},
         template="none",
         **layout,
@@ -234,7 +234,7 @@ def space_slider(
     slider = {
         "active": 0,
         "currentvalue": {"prefix": "training step ", "xanchor": "right"},
-        "pad": {"t": 62, "b": 0},
+        "pad": {"t": 62, "r": 14},
         "x": 0,
         "len": 1,
         "steps": [
@@ -269,6 +269,7 @@ def space_slider(
 
 def retrieval_bars(
     scores: Sequence[tuple[str, float]],
+    tasks: Sequence[str],
     *,
     title: str,
     alt: str,
@@ -279,12 +280,13 @@ def retrieval_bars(
 
     Args:
         scores: (task, score), best first, as `PHAModel.retrieve` gives them.
+        tasks: all tasks that may appear; they fix the colours, so that figures agree.
         title, alt, xtitle: of the figure and its axis.
         height: in pixels; by default it grows with the number of bars.
     """
     import plotly.graph_objects as go
 
-    colour = colours(sorted(task for task, _ in scores))
+    colour = colours([*tasks, *(task for task, _ in scores)])
     fig = go.Figure()
     for name in dict.fromkeys(rule(task) for task, _ in scores):
         mine = [(task, score) for task, score in scores if rule(task) == name]

@@ -295,7 +295,7 @@ def make(name: str):
         more = {"prototypes": stars, "prototype_tasks": TASKS}
         return plots.space_slider(frames, TASKS * 2, [0, 10, 20], **more, **words)
     if name == "retrieval_bars":
-        return plots.retrieval_bars([("mood/inn", 0.9), ("truth/inn", -0.2)], **words)
+        return plots.retrieval_bars([("truth/inn", 0.9), ("mood/inn", -0.2)], TASKS, **words)
     if name == "starts":
         series = {"retrieved": (80.0, 75.0, 85.0), "fresh": (50.0, 45.0, 55.0)}
         return plots.starts({"before": series, "after": series}, chance=50, **words)
@@ -371,6 +371,12 @@ def test_slider_refuses_lengths_that_do_not_fit():
         plots.space_slider(
             frames, TASKS, [0, 1], prototypes=frames, prototype_tasks=["a"], title="t", alt="a"
         )
+
+
+def test_a_rule_has_one_colour_in_every_figure():
+    bars = {trace.name: trace.marker.color for trace in make("retrieval_bars").data}
+    points = {trace.name: trace.marker.color for trace in make("space_slider").data}
+    assert bars and all(points[name] == colour for name, colour in bars.items())
 
 
 def test_colours_tell_rules_apart_and_symbols_surfaces():

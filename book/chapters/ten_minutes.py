@@ -305,6 +305,7 @@ Markdown("\n".join(lines))
 found = model.retrieve(list(few["source"]), k=8)
 plots.retrieval_bars(
     found,
+    suite.train_tasks,
     title=f"Prototypes nearest to 16 examples of {new.name}",
     alt="Horizontal bars: the eight prototypes nearest to the new "
     "task and their mean cosine. The three paraphrase tasks come "
