@@ -204,6 +204,10 @@ def _only(kind: type, values: dict) -> dict:
 
 
 def _load(names: str | Sequence[str] | None, args: argparse.Namespace) -> dict[str, Task]:
+    if args.limit is not None and args.limit < 1:
+        raise PHAError(f"--limit {args.limit}: a number of rows, at least 1")
+    if args.data_seed < 0:
+        raise PHAError(f"--data-seed {args.data_seed}: at least 0")
     names = names.split(",") if isinstance(names, str) else list(names or [])
     names = [str(name).strip() for name in names if str(name).strip()]
     if not names:

@@ -389,13 +389,13 @@ def pretrain(
     from transformers import PreTrainedTokenizerFast
 
     recipe, output = recipe or Recipe(), Path(output)
+    paragraphs = read_corpus(corpus) if corpus else []
     output.mkdir(parents=True, exist_ok=True)
     kept = output / "recipe.json"
     if kept.exists() and json.loads(kept.read_text()) != asdict(recipe):
         raise PHAError(f"{output} holds a run with another recipe; give another output folder")
     kept.write_text(json.dumps(asdict(recipe), indent=1))
 
-    paragraphs = read_corpus(corpus) if corpus else []
     home = output / "backbone"
     if tokenizer is None and not (home / "tokenizer.json").exists():
         r = Rng(recipe.seed, "tokenizer")

@@ -150,7 +150,8 @@ class Run:
                 if was != now:
                     raise PHAError(
                         f"{self.folder} holds a run with other settings ({part}: {key} was "
-                        f"{was!r}, now {now!r}): use another folder, or resume=False to replace it"
+                        f"{was!r}, now {now!r}): use another folder, or resume=False "
+                        "(--no-resume) to replace it"
                     )
 
     def abandon(self, numbers: dict, tasks: Iterable[str]) -> str:
