@@ -85,7 +85,9 @@ class PHAConfig:
         instance_weight, prototype_weight: their weights; 0 switches a loss off.
         prototype_loss: ``"released"`` leaves the positive pair out of the denominator (the value
             can be negative), ``"standard"`` keeps it in.
-        contrast_to_encoder: whether the contrastive gradient reaches the encoder's adapters.
+        contrast_to_encoder: whether the contrastive gradient reaches the encoder's adapters. Where
+            these belong to tasks (generated, per task) it never does: the retriever then reads the
+            bare encoder, or its embedding would give the task away and none could be looked up.
         label_smoothing: mass moved from the right token to all tokens evenly.
         lm_reduction: language-model loss as the ``"mean"`` over real target tokens or their
             ``"sum"`` (the release uses the mean with full data, the sum with little data).

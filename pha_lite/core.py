@@ -164,10 +164,11 @@ class PHACore(nn.Module):
         Returns:
             Encoder states (B, S, d) and the embeddings z (B, e), not normalised, or None.
         """
-        mask, reads_instance = batch["attention_mask"], self.config.hyper_input == "instance"
+        config, mask = self.config, batch["attention_mask"]
+        reads_instance = config.generates and config.hyper_input == "instance"
         wanted = self.trained.retriever is not None and (embed or reads_instance)
         pooled = None
-        if wanted and self.config.encoder in ("generated", "per_task"):
+        if wanted and config.encoder in ("generated", "per_task"):
             # The embedding must not depend on the task, or a new task could not be looked up.
             with torch.no_grad():
                 self.encoder_plan.set(None)
@@ -183,13 +184,12 @@ class PHACore(nn.Module):
                 # The language-model loss trains the encoder through z even where the contrastive
                 # terms may not; those get an embedding of the detached state.
                 z = self.trained.retriever(pooled)
-                rows = Route.of_rows(len(route), mask.device)
                 weights = self.trained.weights(route.tasks, z)
-                if weights["decoder"] is not None and self.config.decoder == "generated":
-                    route = rows
-            if z is None or not self.config.contrast_to_encoder:
-                held = pooled if self.config.contrast_to_encoder else pooled.detach()
-                z = self.trained.retriever(held)
+                route = Route.of_rows(len(route), mask.device)
+            if z is None or not config.contrast_to_encoder:
+                z = self.trained.retriever(
+                    pooled if config.contrast_to_encoder else pooled.detach()
+                )
         self.decoder_plan.set(weights["decoder"], route.expand(copies))
         return states, z
 
@@ -227,7 +227,7 @@ class PHACore(nn.Module):
 
     def gradient_checkpointing_enable(self) -> None:
         """Saves memory: T5's blocks run a second time in the backward pass."""
-        # The second name is that of transformers before 5.20 or so.
+        # The same method under its newer and its older name in transformers.
         for name in ("activation_checkpointing_enable", "gradient_checkpointing_enable"):
             if hasattr(self.t5, name):
                 return getattr(self.t5, name)({"use_reentrant": False})

@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pha_lite.adapter import AdapterWeights, PerTaskAdapters, SharedAdapters, bottleneck
 from pha_lite.errors import PHAError
@@ -61,6 +63,19 @@ def test_gradients_of_a_mixed_batch_are_sums_over_its_rows(length):
     )
     for g, want in zip(got, torch.autograd.grad(alone, [x, *w]), strict=True):
         torch.testing.assert_close(g, want)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=12), st.integers(1, 5))
+def test_any_mix_of_tasks_equals_its_rows_alone(ids, length):
+    torch.manual_seed(0)
+    route, w = Route.of(ids), weights_of(len(set(ids)))
+    x = torch.randn(len(ids), length, D, dtype=torch.double)
+    alone = [
+        bottleneck(x[i : i + 1], AdapterWeights(*(t[k] for t in w)))
+        for i, k in enumerate(route.group.tolist())
+    ]
+    torch.testing.assert_close(bottleneck(x, w, route), torch.cat(alone))
 
 
 def test_one_adapter_for_all_needs_no_route():

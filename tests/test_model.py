@@ -264,6 +264,14 @@ def test_the_contrastive_gradient_can_stop_before_the_encoder(build):
     assert not reached(model, "pro_loss")["encoder"]
 
 
+@pytest.mark.parametrize("encoder", ["generated", "per_task"])
+def test_encoder_adapters_that_belong_to_tasks_get_no_contrastive_gradient(build, encoder):
+    model = build(encoder=encoder)
+    assert reached(model, "ir_loss") == {
+        part: part == "retriever" for part in reached(model, "lm_loss")
+    }
+
+
 def test_instance_adapters_train_the_encoder_even_then(build):
     model = build(hyper_input="instance", contrast_to_encoder=False)
     assert reached(model, "lm_loss") == {"encoder": True, "hypernet": True, "retriever": True}
