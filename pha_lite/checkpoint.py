@@ -41,6 +41,20 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             os.close(folder)
 
 
+def check_writable(folder: Path) -> None:
+    """Raises PHAError when files could not be written to `folder`, which need not exist yet.
+
+    Called before hours of work, not after them. Nothing is made.
+    """
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise PHAError(f"{folder}: {there} is a file, not a folder; choose another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PHAError(f"{folder}: no permission to write to {there}; choose another place")
+
+
 def write_json(path: Path, value: object) -> None:
     """`value` as indented JSON, written atomically."""
     write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

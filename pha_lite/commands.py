@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 from transformers.utils import logging as transformers_logging
 
-from .checkpoint import load_json, write_atomic, write_json
+from .checkpoint import check_writable, load_json, write_atomic, write_json
 from .config import PHAConfig
 from .errors import PHAError, unknown
+from .evaluate import score
 from .fewshot import adapt
 from .model import PHAModel
 from .record import commit, machine, versions
@@ -57,16 +58,18 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """`pha evaluate`"""
+    if args.predictions:
+        check_writable(Path(args.predictions).parent)
     model = _saved_model(args)
     tasks = _load(args.tasks or model.config.tasks, args)
     check_tasks(model, tasks, (args.split,))
-    scores = evaluate_tasks(model, tasks, args.split, args.limit)
+    scores, lines = {}, []
+    for name, task in tasks.items():
+        cut, answers = predictions_of(model, task, args.split, args.limit)
+        scores[name] = score(cut, answers, args.split)
+        for row, answer in zip(cut[args.split], answers, strict=True):
+            lines.append(json.dumps({"task": name, **row, "prediction": answer}))
     if args.predictions:
-        lines = []
-        for name, task in tasks.items():
-            cut, predictions = predictions_of(model, task, args.split, args.limit)
-            for row, prediction in zip(cut[args.split], predictions, strict=True):
-                lines.append(json.dumps({"task": name, **row, "prediction": prediction}))
         write_atomic(Path(args.predictions), "\n".join(lines) + "\n")
     if args.json:
         return _print_json({"split": args.split, "scores": scores, "mean": _mean(scores.values())})
@@ -263,8 +266,7 @@ def _saved_model(args: argparse.Namespace) -> PHAModel:
 
 def _output_folder(folder: Path) -> Path:
     """Refuse a place where a run would overwrite something else. Makes nothing."""
-    if folder.exists() and not folder.is_dir():
-        raise PHAError(f"--output {folder}: is a file; give a folder")
+    check_writable(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CHECKPOINT).exists():
         raise PHAError(f"--output {folder}: holds other files and no run; give a new folder")
     return folder

@@ -73,7 +73,8 @@ def machine() -> str:
         return words
     if torch.cuda.is_available():
         words += f", {torch.cuda.get_device_name()}"
-    return words + f", {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return words + f", {threads} {'thread' if threads == 1 else 'threads'}"
 
 
 def _cores() -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .checkpoint import (
+    check_writable,
     load_checkpoint,
     random_state,
     save_checkpoint,
@@ -67,6 +68,8 @@ class Run:
         sampler: TaskSampler,
     ):
         self.folder = None if folder is None else Path(folder)
+        if self.folder is not None:
+            check_writable(self.folder)
         self.identity = json.loads(json.dumps(identity))  # as a file gives it back
         self.weights, self.optimizer, self.sampler = weights, optimizer, sampler
         self.history: list[dict] = []

@@ -135,8 +135,8 @@ def train(
 
     Best is the highest mean validation score. Runs on the device that `accelerate` picks, in one
     process. A run that was cut off goes on from its last checkpoint when called again with the
-    same arguments, on a CPU bit for bit as if nothing had happened. Seeds torch, numpy and Python
-    with `config.seed`.
+    same arguments; on a CPU, with as many threads, bit for bit as if nothing had happened. Seeds
+    torch, numpy and Python with `config.seed`.
 
     Args:
         model: trained in place.

@@ -106,11 +106,17 @@ def test_evaluating_an_unknown_split_or_task(build):
 
 def test_output_that_is_a_file_is_named(build, tmp_path):
     (tmp_path / "file").write_text("precious")
-    with pytest.raises((PHAError, OSError)) as caught:
-        train(
-            build(), toy_tasks(), TrainConfig(steps=1, **QUICK), tmp_path / "file", progress=False
-        )
-    assert "file" in str(caught.value) and (tmp_path / "file").read_text() == "precious"
+    for out in (tmp_path / "file", tmp_path / "file" / "deep" / "run"):
+        with pytest.raises(PHAError, match="file is a file, not a folder"):
+            train(build(), toy_tasks(), TrainConfig(steps=1, **QUICK), out, progress=False)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_folder_without_permission_is_named_before_training(build, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    config = TrainConfig(steps=1, **QUICK)
+    with pytest.raises(PHAError, match="no permission to write"):
+        train(build(), toy_tasks(), config, tmp_path / "run", progress=False)
 
 
 # -- few shots ------------------------------------------------------------------------------------
@@ -249,8 +255,8 @@ BAD = [
     (TRAIN + " --backbone {root}/empty", "cannot be loaded"),
     (TRAIN + " --backbone {root}/nowhere", "cannot be loaded"),
     (TRAIN + " --output {root}/full", "holds other files and no run"),
-    (TRAIN + " --output {root}/file", "is a file"),
-    (TRAIN + " --output {root}/file/new", "file"),
+    (TRAIN + " --output {root}/file", "file is a file, not a folder"),
+    (TRAIN + " --output {root}/file/new", "file is a file, not a folder"),
     # a saved model
     ("evaluate {root}/nowhere", "no such folder"),
     ("evaluate {root}/empty", "holds no model.safetensors"),
@@ -261,6 +267,7 @@ BAD = [
     ("evaluate {root}/model --limit 0", "--limit 0"),
     ("evaluate {root}/model --backbone {root}/empty", "cannot be loaded"),
     ("evaluate {root}/model --limit 1 --predictions {root}/nowhere/out.jsonl", "nowhere"),
+    ("evaluate {root}/model --limit 1 --predictions {root}/file/out.jsonl", "not a folder"),
     # few shots
     ("fewshot {root}/model --task sentiment/musem", "'sentiment/musem'"),
     ("fewshot {root}/model --task sentiment/museum --k 0", "k=0"),
