@@ -29,12 +29,14 @@ def figure_html(content: dict) -> str:
     import plotly.io as pio
 
     fig = dict(content)
-    config = {"displaylogo": False, "responsive": True, **(fig.pop("config", None) or {})}
+    # No bar of buttons over the title, and a swipe over a figure scrolls the page.
+    config = {"displayModeBar": False, "responsive": True, **(fig.pop("config", None) or {})}
     layout = dict(fig.get("layout") or {})
     meta = layout.get("meta")
     alt = meta.get("alt", "").strip() if isinstance(meta, dict) else ""
     if not alt:
         raise ValueError(NO_ALT)
+    layout.setdefault("dragmode", False)
     layout.setdefault("paper_bgcolor", "rgba(0,0,0,0)")
     layout.setdefault("plot_bgcolor", "rgba(128,128,128,0.08)")
     fig["layout"] = layout
