@@ -58,8 +58,8 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """`pha evaluate`"""
-    if args.predictions:
-        check_writable(Path(args.predictions).parent)
+    if args.predictions and not Path(args.predictions).parent.is_dir():
+        raise PHAError(f"--predictions {args.predictions}: no such folder; make it first")
     model = _saved_model(args)
     tasks = _load(args.tasks or model.config.tasks, args)
     check_tasks(model, tasks, (args.split,))

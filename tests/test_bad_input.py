@@ -266,8 +266,8 @@ BAD = [
     ("evaluate {root}/model --tasks sentiment/museum", "unknown task of this model"),
     ("evaluate {root}/model --limit 0", "--limit 0"),
     ("evaluate {root}/model --backbone {root}/empty", "cannot be loaded"),
-    ("evaluate {root}/model --limit 1 --predictions {root}/nowhere/out.jsonl", "nowhere"),
-    ("evaluate {root}/model --limit 1 --predictions {root}/file/out.jsonl", "not a folder"),
+    ("evaluate {root}/model --limit 1 --predictions {root}/nowhere/out.jsonl", "no such folder"),
+    ("evaluate {root}/model --limit 1 --predictions {root}/file/out.jsonl", "no such folder"),
     # few shots
     ("fewshot {root}/model --task sentiment/musem", "'sentiment/musem'"),
     ("fewshot {root}/model --task sentiment/museum --k 0", "k=0"),
