@@ -194,14 +194,15 @@ class PHACore(nn.Module):
         return states, z
 
     def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """(B, S, d) encoder states, under the adapters of the current route."""
+        """(B, S, d) encoder states, under the adapters of the current route.
+
+        Without adapters nothing in the encoder is trained, so autograd keeps nothing of it.
+        """
         if "encoder_states" in batch:
             if self.config.encoder != "none":
                 raise PHAError("encoder_states in a batch: only with encoder='none'.")
             return batch["encoder_states"]
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.encoder != "none"):
-            inputs = {key: batch[key] for key in ("input_ids", "attention_mask")}
-            return self.t5.encoder(**inputs).last_hidden_state
+        return self.t5.encoder(batch["input_ids"], batch["attention_mask"]).last_hidden_state
 
     def decode(self, states: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         """(B, N, V) logits for given target tokens."""
