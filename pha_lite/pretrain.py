@@ -1,9 +1,9 @@
 """Pretrain the small T5 that every live experiment stands on.
 
-The recipe is our own choice: a stock `transformers` T5 in its 1.1 form (gated GELU, untied head),
-span corruption on documents of the small world (and, if a folder of plain text is given, on
-English), mixed half and half with reading exercises, Muon on the blocks' matrices and AdamW on the
-rest. Step i draws its batch from (seed, i) alone, so a killed run goes on exactly where it was.
+The recipe is our own choice: a stock `transformers` T5 with gated GELU and unscaled output, span
+corruption on documents of the small world (and, if a folder of plain text is given, on English),
+mixed half and half with reading exercises, Muon on the blocks' matrices and AdamW on the rest.
+Step i draws its batch from (seed, i) alone, so a killed run goes on exactly where it was.
 """
 
 from __future__ import annotations
@@ -50,20 +50,22 @@ class Recipe:
         window: tokens of one English row.
         source_width, target_width: every batch is padded (in rare cases cut) to these, so that a
             compiled step meets one shape only.
-        echoes: so many of the documents say everything twice (`world.documents.echo`).
+        echoes: so many of the documents say everything twice (`world.documents.echo`), from step
+            `echo_from` on, by when the words are known but copying has not emerged.
         noise: share of a document's tokens that is masked.
         exercise_loss: weight of the exercises' mean token loss; the documents' is 1.
         muon_lr, adam_lr: peak learning rates; both warm up, then fall linearly to `floor` x peak.
     """
 
-    steps: int = 4_200
+    steps: int = 6_500
     documents: int = 32
     exercises: int = 40
     english: int = 6
     window: int = 40
     source_width: int = 48
     target_width: int = 22
-    echoes: int = 10
+    echoes: int = 12
+    echo_from: int = 2_000
     noise: float = 0.22
     exercise_loss: float = 1.0
     muon_lr: float = 0.006
@@ -216,8 +218,9 @@ class Batches:
         """Tensors input_ids (B, S), labels (B, T; -100 pads) and exercise (B, bool)."""
         rc, r = self.recipe, Rng(self.recipe.seed, stream, step)
         rng = np.random.default_rng([rc.seed, step, len(stream)])
-        texts = [document(r) for _ in range(rc.documents - rc.echoes)]
-        documents = self._encode(texts + [echo(r) for _ in range(rc.echoes)])
+        echoes = rc.echoes if step >= rc.echo_from or stream != "train" else 0
+        texts = [document(r) for _ in range(rc.documents - echoes)]
+        documents = self._encode(texts + [echo(r) for _ in range(echoes)])
         if self.english is not None:
             for _ in range(rc.english):
                 at = rng.integers(len(self.english) - rc.window)
@@ -253,18 +256,16 @@ def new_backbone(recipe: Recipe, vocab_size: int):
             num_decoder_layers=recipe.decoder_layers,
             num_heads=recipe.heads,
             feed_forward_proj="gated-gelu",
-            tie_word_embeddings=False,  # in transformers 5: unscaled output, yet tied
+            tie_word_embeddings=False,  # in transformers 5: output not scaled, yet tied
             dropout_rate=0.0,
             decoder_start_token_id=0,
             pad_token_id=0,
             eos_token_id=1,
         )
     )
-    # A head of its own, as in T5 1.1, with small first logits. Tied, one direction common to all
-    # words grows until it drowns what tells them apart.
-    head = torch.empty_like(model.lm_head.weight).normal_(std=recipe.d_model**-0.5)
-    model.lm_head.weight = torch.nn.Parameter(head)
-    model.all_tied_weights_keys.pop("lm_head.weight", None)
+    # transformers 5 ties head and embedding whatever one asks for, and here does not scale the
+    # output. The stock std of 1 would mean first logits of size sqrt(d) and a long plateau.
+    torch.nn.init.normal_(model.lm_head.weight, std=recipe.d_model**-0.5)
     return model
 
 

@@ -55,7 +55,7 @@ world well and real English hardly at all.
 
 | | |
 |---|---|
-| architecture | stock `transformers` T5 in the 1.1 form: gated GELU, a head of its own |
+| architecture | stock `transformers` T5: gated GELU, head tied to the embedding, output not scaled |
 | sizes | d {config["d_model"]}, feed-forward {config["d_ff"]}, {config["num_heads"]} heads, {config["num_layers"]} encoder and {config["num_decoder_layers"]} decoder layers, {config["vocab_size"]} pieces |
 | file | {(HOME / "model.safetensors").stat().st_size / 1e6:.1f} MB in bfloat16 |
 | tokenizer | lower-casing unigram: the world's words whole, pieces of English, raw bytes for the rest |
@@ -64,7 +64,7 @@ world well and real English hardly at all.
 ## Data
 
 - **Documents** of the small world (`pha_lite.world.documents`) about all surfaces, unlabelled, with
-  masked spans to restore; {recipe["echoes"]} of {recipe["documents"]} in a step say everything twice.
+  masked spans to restore; from step {recipe["echo_from"]} on, {recipe["echoes"]} of the {recipe["documents"]} in a step say everything twice.
 - **English**: {recipe["english"]} windows of {recipe["window"]} tokens in a step, from 202 public-domain books (authors who died by
   1953); they also gave the tokenizer its pieces of English. Weights and tokenizer are all that enters here.
 - **Reading exercises**, {recipe["exercises"]} rows in a step, a supervised mixture as in T5's own pretraining:
