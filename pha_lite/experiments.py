@@ -180,7 +180,7 @@ def few_shot_cell(seed: int, rates: dict[str, list[float]], source_lr: float, te
         relatives, rivals = suite.relatives(name), suite.rivals(name)
         if not rivals:  # no other rule reads such input: a task of another rule
             rivals = [t for t in suite.half("related") if t not in relatives]
-        for start, lr in ((start, lr) for start in FEW_STARTS for lr in rates[start]):
+        for start, lr in [(s, rate) for s in FEW_STARTS for rate in rates[s]]:
             found = adapt(
                 model,
                 task,
@@ -198,30 +198,31 @@ def few_shot_cell(seed: int, rates: dict[str, list[float]], source_lr: float, te
                 key: getattr(found, key) for key in ("start", "lr", "source", "before", "after")
             }
             rows.append({"task": name, "k": k, **kept})
-    return {"source_validation": result.best["scores"], "rows": rows}
+    looks = _retrieval(model, suite, seed) if test else []
+    return {"source_validation": result.best["scores"], "rows": rows, "retrieval": looks}
 
 
-def retrieval_cell(seed: int, source_lr: float) -> dict:
-    """How often k inputs of a held-out task find a training task of the right rule, or kind."""
+def _retrieval(model, suite, seed: int) -> list[dict]:
+    """Whether k inputs of each held-out task find a training task of the right rule, or kind."""
     from pha_lite.fewshot import episode
     from pha_lite.suite import RULES
 
-    model, suite, _, _ = _trained("pha", SOURCE_N, source_lr, seed, steps=SOURCE_STEPS)
     rows = []
-    for name, k, draw in product(suite.held_out, FEW_K, range(10)):
+    for name, k, draw in product(suite.held_out, FEW_K, range(5)):
         texts = list(episode(suite[name], k, seed=10 * seed + draw)["train"]["source"])
         found, _ = model.retrieve(texts, k=1)[0]
         mine, other = suite.cell(name), suite.cell(found)
+        same_kind = RULES[mine.rule].kind is RULES[other.rule].kind
         rows.append(
             {
                 "task": name,
                 "k": k,
                 "found": found,
                 "rule": mine.rule == other.rule,
-                "kind": RULES[mine.rule].kind is RULES[other.rule].kind,
+                "kind": same_kind,
             }
         )
-    return {"rows": rows}
+    return rows
 
 
 def bag_of_words_cell(task: str) -> dict:
@@ -300,7 +301,6 @@ def _plain_accuracy(t5, tokenizer, task, test: bool) -> float:
 CELLS: dict[str, Callable[..., dict]] = {
     "low_data": low_data_cell,
     "few_shot": few_shot_cell,
-    "retrieval": retrieval_cell,
     "bag_of_words": bag_of_words_cell,
     "ceiling": ceiling_cell,
 }
@@ -492,9 +492,9 @@ def few_shot(run: Runner) -> Path:
     curve = {s: {lr: sum(v) / len(v) for lr, v in rates.items()} for s, rates in seen.items()}
     chosen = {start: [max(rates, key=rates.get)] for start, rates in curve.items()}
     finals = [base | {"rates": chosen, "seed": seed, "test": True} for seed in SEEDS]
-    rows = [{"seed": c["seed"], **row} for c, got in run(finals) for row in got["rows"]]
-    looks = [{"cell": "retrieval", "seed": seed, "source_lr": source_lr} for seed in SEEDS]
-    retrieval = [{"seed": c["seed"], **row} for c, got in run(looks) for row in got["rows"]]
+    done = run(finals)
+    rows = [{"seed": c["seed"], **row} for c, got in done for row in got["rows"]]
+    retrieval = [{"seed": c["seed"], **row} for c, got in done for row in got["retrieval"]]
     settings = _settings() | {
         "source_rows": SOURCE_N,
         "source_steps": SOURCE_STEPS,
