@@ -50,22 +50,20 @@ class Recipe:
         window: tokens of one English row.
         source_width, target_width: every batch is padded (in rare cases cut) to these, so that a
             compiled step meets one shape only.
-        echoes: so many of the documents say everything twice (`world.documents.echo`), from step
-            `echo_from` on, by when the words are known but copying has not emerged.
+        echoes: so many of the documents say everything twice (`world.documents.echo`).
         noise: share of a document's tokens that is masked.
         exercise_loss: weight of the exercises' mean token loss; the documents' is 1.
         muon_lr, adam_lr: peak learning rates; both warm up, then fall linearly to `floor` x peak.
     """
 
-    steps: int = 6_500
-    documents: int = 32
-    exercises: int = 40
-    english: int = 6
+    steps: int = 9_000
+    documents: int = 22
+    exercises: int = 54
+    english: int = 4
     window: int = 40
     source_width: int = 48
     target_width: int = 22
-    echoes: int = 12
-    echo_from: int = 2_000
+    echoes: int = 6
     noise: float = 0.22
     exercise_loss: float = 1.0
     muon_lr: float = 0.006
@@ -218,9 +216,8 @@ class Batches:
         """Tensors input_ids (B, S), labels (B, T; -100 pads) and exercise (B, bool)."""
         rc, r = self.recipe, Rng(self.recipe.seed, stream, step)
         rng = np.random.default_rng([rc.seed, step, len(stream)])
-        echoes = rc.echoes if step >= rc.echo_from or stream != "train" else 0
-        texts = [document(r) for _ in range(rc.documents - echoes)]
-        documents = self._encode(texts + [echo(r) for _ in range(echoes)])
+        texts = [document(r) for _ in range(rc.documents - rc.echoes)]
+        documents = self._encode(texts + [echo(r) for _ in range(rc.echoes)])
         if self.english is not None:
             for _ in range(rc.english):
                 at = rng.integers(len(self.english) - rc.window)

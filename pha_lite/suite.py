@@ -61,12 +61,12 @@ def single(r: Rng, s: Surface) -> Drawn:
 
 
 def premise(r: Rng, s: Surface) -> Drawn:
-    """Two events and a statement about one facet of one of them."""
-    events = say.moves(r, s, 2)
-    told, true = r.below(2), r.chance()
-    facet, event = r.pick(say.FACETS), events[told]
+    """One or two events and a statement about one facet of one of them."""
+    events = say.moves(r, s, 1 + r.below(2))
+    event, facet, true = r.pick(events), r.pick(say.FACETS), r.chance()
     if not true:
-        event = say.change_facet(r, s, event, facet, [events[1 - told]], near=0.6)
+        rivals = [e for e in events if e is not event]
+        event = say.change_facet(r, s, event, facet, rivals, near=0.6)
     text = " ".join(say.say_move(r, m) for m in events)
     return {"premise": text, "hypothesis": say.say_facet(r, event, facet)}, {"entailment": true}
 

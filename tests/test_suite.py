@@ -16,7 +16,7 @@ from pha_lite.world.documents import document, exercise
 from pha_lite.world.lexicon import EXERCISES, HELD_OUT, NUMBERS, SURFACES, TRAINING
 from pha_lite.world.rng import Rng
 
-DIGEST = "a51d274bbd16989f314a0f9585b120be0aedf25cf7b4cdcdad18861a3963fba2"
+DIGEST = "4c0866f6124c6e21dd9e55b154c808799ab60499db8f12dd607282db864bb8dd"
 SMALL = {"train": 60, "validation": 20, "test": 40}
 
 

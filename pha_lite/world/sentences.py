@@ -54,13 +54,17 @@ def other_holder(r: Rng, s: Surface) -> str:
     return "the " + r.pick(s.people) if kind == 2 else r.pick(RELATIVES)
 
 
-def say_opinion(r: Rng, o: Opinion) -> str:
-    """An opinion as a clause; half of them through a negation ("did not like")."""
-    negated = r.chance()
+def say_opinion(r: Rng, o: Opinion, negation: float = 0.25) -> str:
+    """An opinion as a clause, some through a negation ("did not like").
+
+    Args:
+        negation: how often. At one half the words alone say nothing of the meaning, and small
+            models learn nothing; below it the words are a first hint, which the negations correct.
+    """
+    negated = r.chance(negation)
     good_word = o.liked != negated
     adjective = r.pick(GOOD if good_word else BAD)
     liked, like = r.pick(LIKE if good_word else HATE)
-    plain = o.holder in ("I", "we")
     to_whom = {"I": "me", "we": "us"}.get(o.holder, o.holder)
     no = "not " if negated else ""
     form = r.below(4)
@@ -77,7 +81,7 @@ def say_opinion(r: Rng, o: Opinion) -> str:
     if form == 0:
         return f"{o.holder} will {no}find the {o.aspect} {adjective}"
     if form == 1:
-        return f"{o.holder} {'think' if plain else 'thinks'} the {o.aspect} will {no}be {adjective}"
+        return f"{o.holder} will {no}think the {o.aspect} {adjective}"
     if form == 2:
         return f"{o.holder} will {no}{like} the {o.aspect}"
     return f"the {o.aspect} will {no}seem {adjective} to {to_whom}"
