@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -454,3 +455,30 @@ def test_cache_digest_follows_the_code(tmp_path, monkeypatch):
     second = assets.digest()
     (tmp_path / "data" / "weights.safetensors").write_bytes(b"1")
     assert len({first, second, assets.digest()}) == 3
+
+
+def test_a_change_in_the_code_drops_the_execution_cache(tmp_path, monkeypatch):
+    pytest.importorskip("sphinx", reason="sphinx is not installed: pip install .[book]")
+    assets = load("book_assets", ROOT / "book" / "_ext" / "book_assets.py")
+    monkeypatch.setattr(assets, "ROOT", tmp_path)
+    build, code = tmp_path / "_build", tmp_path / "pha_lite" / "one.py"
+    code.parent.mkdir()
+    code.write_text("x = 1")
+    app = SimpleNamespace(
+        outdir=str(build / "html"), config=SimpleNamespace(nb_execution_cache_path="")
+    )
+    cache = build / ".jupyter_cache"
+
+    def build_again() -> bool:
+        cache.mkdir(parents=True, exist_ok=True)
+        assets.drop_stale_cache(app)
+        kept = cache.is_dir()
+        assets.stamp(app).write_text(app.pha_digest)
+        return kept
+
+    assert not build_again(), "a cache without a digest may be of any age"
+    assert build_again()
+    code.write_text("x = 2")
+    assert not build_again()
+    env = SimpleNamespace(found_docs={"a"})
+    assert assets.read_all_again(app, env, set(), set(), set()) == {"a"}
