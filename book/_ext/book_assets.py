@@ -60,7 +60,7 @@ def drop_stale_cache(app) -> None:
     if app.pha_changed:
         cache = Path(
             app.config.nb_execution_cache_path
-            or Path(app.outdir) / ".jupyter_cache"
+            or mark.with_name(".jupyter_cache")  # myst-nb's default
         )
         if cache.is_dir():
             LOG.info(
