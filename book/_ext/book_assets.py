@@ -117,10 +117,13 @@ def copy_vendored(app) -> None:
 
 
 def finish(app, problem) -> None:
-    if problem is None and app.builder.format == "html":
-        copy_vendored(app)
-        if not app.statuscode:
-            stamp(app).write_text(app.pha_digest)
+    if problem is not None or app.builder.format != "html":
+        return
+    copy_vendored(app)
+    # After a warning the next build starts afresh: a page read with a
+    # failed cell would otherwise pass the second time.
+    if not app._warncount:
+        stamp(app).write_text(app.pha_digest)
 
 
 def setup(app):
