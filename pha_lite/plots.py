@@ -308,7 +308,7 @@ def retrieval_bars(
     return fig
 
 
-def starts(
+def intervals(
     results: Mapping[str, Mapping[str, Sequence[float]]],
     *,
     title: str,

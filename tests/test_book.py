@@ -297,13 +297,13 @@ def make(name: str):
         return plots.space_slider(frames, TASKS * 2, [0, 10, 20], **more, **words)
     if name == "retrieval_bars":
         return plots.retrieval_bars([("truth/inn", 0.9), ("mood/inn", -0.2)], TASKS, **words)
-    if name == "starts":
+    if name == "intervals":
         series = {"retrieved": (80.0, 75.0, 85.0), "fresh": (50.0, 45.0, 55.0)}
-        return plots.starts({"before": series, "after": series}, chance=50, **words)
+        return plots.intervals({"before": series, "after": series}, chance=50, **words)
     return plots.losses(history, **words)
 
 
-FIGURES = ["space_slider", "retrieval_bars", "starts", "losses"]
+FIGURES = ["space_slider", "retrieval_bars", "intervals", "losses"]
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -188,18 +188,23 @@ after = evaluate_tasks(model, tasks, "test")
 
 
 # %%
-def mean_of(scores, half):
-    return 100 * np.mean([scores[name] for name in suite.half(half)])
+def by_rule(scores):
+    """Rule -> mean, lowest and highest score of its surfaces."""
+    groups = {}
+    for name, score in scores.items():
+        groups.setdefault(plots.rule(name), []).append(100 * score)
+    return {r: (np.mean(v), min(v), max(v)) for r, v in groups.items()}
 
 
-Markdown(
-    f"{STEPS} steps took **{seconds:.0f} seconds**.\n\n"
-    "| mean test accuracy | related half | conflicting half |\n"
-    "|---|---|---|\n"
-    f"| before training | {mean_of(before, 'related'):.1f} % "
-    f"| {mean_of(before, 'conflicting'):.1f} % |\n"
-    f"| after training | {mean_of(after, 'related'):.1f} % "
-    f"| {mean_of(after, 'conflicting'):.1f} % |"
+print(f"{STEPS} steps took {seconds:.0f} seconds")
+plots.intervals(
+    {"before training": by_rule(before), "after": by_rule(after)},
+    title="Test accuracy of the training tasks",
+    alt="A row for each of the eight rules: a dot before and a dot "
+    "after training, with a bar from the lowest to the highest of "
+    "the rule's three surfaces. Before, all lie at 50 percent. "
+    "After, some rules are learnt and others still near chance.",
+    chance=50,
 )
 
 # %%
@@ -213,11 +218,26 @@ plots.losses(
 )
 
 # %% [markdown]
-# *What to see:* the two contrastive losses settle early, while the
-# answers are still being learned. The prototypes' loss may go below
+# *What to see:* the two contrastive losses fall within the first
+# quarter; the answers come later. The prototypes' loss may go below
 # zero: the released code leaves the right prototype out of the sum
 # it divides by, and so do we by default.
 #
+# Not every rule is learnt in a minute. Some are read off a word or
+# an ending; others ask to compare two facts, and that is much for a
+# T5 of this size. We note which rules came out well on *validation*
+# data: where nothing was learnt, nothing can be handed on.
+
+# %%
+validation = evaluate_tasks(model, tasks, "validation", limit=100)
+learnt = [r for r, (m, *_) in by_rule(validation).items() if m > 75]
+rest = [r for r in by_rule(validation) if r not in learnt]
+Markdown(
+    f"Above 75 % on validation: **{', '.join(learnt) or 'none'}**. "
+    f"Not yet: {', '.join(rest) or 'none'}."
+)
+
+# %% [markdown]
 # ### Does the prototype matter?
 #
 # A hypernetwork may learn to ignore what it reads. Then it writes
@@ -282,10 +302,10 @@ plots.space_slider(
 # %%
 K = 16
 
-new = suite["paraphrase/museum"]
+new = suite["acceptability/museum"]
 few = new.sample(K, seed=SEED, balanced=True)["train"]
 lines = ["| a new input | its answer |", "|---|---|"]
-for row in few.select(range(3)):
+for row in few.select(range(4)):
     lines.append(f"| {row['source']} | **{row['target']}** |")
 Markdown("\n".join(lines))
 
@@ -308,126 +328,117 @@ plots.retrieval_bars(
     suite.train_tasks,
     title=f"Prototypes nearest to 16 examples of {new.name}",
     alt="Horizontal bars: the eight prototypes nearest to the new "
-    "task and their mean cosine. The three paraphrase tasks come "
-    "first, the other rules follow far behind.",
+    "task and their mean cosine, the tasks that ask the same rule "
+    "on other surfaces on top.",
 )
 
 # %% [markdown]
+# *What to see:* the bars on top ask the same rule on other surfaces.
+# The surface is new, and still the retriever knows the kind of text.
+#
 # ### What is that worth?
 #
 # A gain means nothing without something to compare it with. The new
 # task's prototype can start
 #
 # - **retrieved**: at the prototype found above;
-# - **fresh**: at random numbers, as before training;
+# - **mean**: at the mean of all prototypes;
 # - **random**: at the prototype of some trained task;
-# - **mean**: at the mean of all prototypes.
+# - **fresh**: at random numbers, as before training;
+# - **loss**: our extension. Try each prototype on the 16 labelled
+#   examples and take the one with the lowest loss.
 #
-# After each start we score the task as it is, then tune on the 16
-# examples and score again. Only the prototype is tuned. Several new
-# tasks, several draws of 16 examples; the bars are 95 % intervals of
-# the mean over all of these.
+# After each start we score the task as it is, then tune nothing but
+# its prototype on the 16 examples, and score again. We do so for
+# every learnt rule on the museum, with four draws of 16 examples;
+# the bars are 95 % intervals of the mean.
 #
 # ```{admonition} Predict first
 # :class: tip
-# Order the four starts. How large is the gap between the first and
+# Order the five starts. How large is the gap between the first and
 # the last before tuning? Does tuning close it?
 # ```
 
-
 # %%
-def compare(names, starts, draws=3, steps=20, lr=1e-2):
+STARTS = ["retrieved", "loss", "mean", "random", "fresh"]
+
+
+def compare(names, draws=4, **tuning):
     """Start -> scores in percent, before and after tuning."""
-    table = {start: ([], []) for start in starts}
+    table = {start: ([], []) for start in STARTS}
     for name in names:
-        for start in starts:
+        for start in STARTS:
             for seed in range(draws):
-                got = adapt(
-                    model, suite[name], K, start, "prototype",
-                    steps=steps, lr=lr, seed=seed, limit=100,
-                )  # fmt: skip
+                options = {"seed": seed, "limit": 100, **tuning}
+                got = adapt(model, suite[name], K, start, **options)
                 table[start][0].append(100 * got.before)
                 table[start][1].append(100 * got.after)
     return table
 
 
-def show(table, title, alt):
-    sides = ("the start alone", "after tuning the prototype")
-    series = {
-        side: {
-            start: interval(pair[i]) for start, pair in table.items()
-        }
-        for i, side in enumerate(sides)
-    }
-    return plots.starts(series, title=title, alt=alt, chance=50)
-
+table = compare([f"{rule}/museum" for rule in learnt], lr=0.03)
 
 # %%
-STARTS = ["retrieved", "mean", "random", "fresh"]
-related = [
-    name
-    for name in suite.held_out
-    if suite.cell(name).half == "related"
-]
-known = compare(related, STARTS)
-show(
-    known,
-    f"{len(related)} new tasks of the related half, 16 examples each",
-    "Dots with intervals for four starts, before and after tuning "
-    "the prototype: retrieved, mean, random and fresh.",
+sides = ("the start alone", "after tuning the prototype")
+plots.intervals(
+    {
+        side: {s: interval(pair[i]) for s, pair in table.items()}
+        for i, side in enumerate(sides)
+    },
+    title=f"{len(learnt)} new tasks, 16 examples each",
+    alt="A row for each of five starts, each with a dot before and a "
+    "dot after tuning and their intervals. The retrieved start and "
+    "the one chosen by loss lie highest; fresh and random lie lowest.",
+    chance=50,
 )
 
 # %%
-first = {start: np.mean(pair[0]) for start, pair in known.items()}
+first = {start: np.mean(pair[0]) for start, pair in table.items()}
+best = first["retrieved"]
 Markdown(
-    "Before any tuning, the retrieved start is worth "
-    f"**{first['retrieved'] - first['fresh']:+.1f} points** against "
-    f"a fresh one, **{first['retrieved'] - first['random']:+.1f}** "
-    "against a random prototype and "
-    f"**{first['retrieved'] - first['mean']:+.1f}** against the mean."
+    f"Untuned, the retrieved start answers **{best:.0f} %** right: "
+    f"**{best - first['mean']:+.0f} points** against the mean, "
+    f"**{best - first['random']:+.0f}** against a random prototype, "
+    f"**{best - first['fresh']:+.0f}** against a fresh one."
 )
 
 # %% [markdown]
 # ### Where it must fail
 #
-# Now new tasks of the *conflicting* half: say `sentiment/museum`.
-# Its reviews look like those of `sentiment/hotel` and just as much
-# like those of `time/hotel`. The inputs do not carry the question,
-# and the retriever reads only inputs.
+# Take `sentiment/museum`. Its reviews look like those of
+# `sentiment/hotel`, and just as much like those of `time/hotel`.
+# The inputs do not carry the question, and the retriever reads only
+# inputs. How often does it find the right rule? This needs no
+# answers at all, so we can ask it of every new task.
 #
-# The answers do carry it. So we add a start of our own, **loss**:
-# try each prototype on the 16 labelled examples, and take the one
-# with the lowest loss.
+# ```{admonition} Predict first
+# :class: tip
+# Give two numbers: how often is the rule right where each rule has
+# inputs of its own, and how often where two rules share them?
+# ```
 
 # %%
-torn = [
-    name
-    for name in suite.held_out
-    if suite.cell(name).half == "conflicting"
-]
-unclear = compare(torn, ["loss", *STARTS])
-show(
-    unclear,
-    f"{len(torn)} new tasks of the conflicting half, 16 examples each",
-    "Dots with intervals for five starts, before and after tuning "
-    "the prototype: loss, retrieved, mean, random and fresh.",
-)
+hits = {}
+for name, cell in suite.cells.items():
+    if cell.new_surface and not cell.new_rule:
+        for seed in range(5):
+            drawn = suite[name].sample(K, seed=seed)["train"]
+            (top, _), *_ = model.retrieve(list(drawn["source"]), k=1)
+            right = 100 * (plots.rule(top) == cell.rule)
+            hits.setdefault(cell.half, []).append(right)
 
-# %%
-first = {start: np.mean(pair[0]) for start, pair in unclear.items()}
 Markdown(
-    "Here the retrieved start reaches "
-    f"**{first['retrieved']:.1f} %** untuned, and the start chosen "
-    f"by loss **{first['loss']:.1f} %**: "
-    f"**{first['loss'] - first['retrieved']:+.1f} points** for "
-    "reading 16 answers."
+    "The retrieved prototype has the right rule in "
+    f"**{np.mean(hits['related']):.0f} %** of the draws in the "
+    f"related half and in **{np.mean(hits['conflicting']):.0f} %** "
+    "in the conflicting half."
 )
 
 # %% [markdown]
-# *What to see:* compare the two figures. Where inputs tell the
-# question, looking at inputs is enough. Where they do not, retrieval
-# is a toss of a coin between two rules, and only a start that looks
-# at the answers comes out ahead.
+# *What to see:* where inputs tell the question, looking at inputs is
+# enough. Where two rules share their inputs, retrieval is a toss of
+# a coin between them. The answers do carry the question: a start
+# chosen by *loss* reads them. That start is ours, not the paper's.
 
 # %% [markdown]
 # ## What could go wrong
@@ -486,14 +497,14 @@ Markdown(
 #
 # ```python
 # for k in (1, 4, 16):
-#     hits = []
-#     for name in related:
-#         for seed in range(5):
-#             drawn = suite[name].sample(k, seed=seed)
-#             texts_k = list(drawn["train"]["source"])
-#             best = model.retrieve(texts_k, k=1)[0][0]
-#             hits.append(plots.rule(best) == plots.rule(name))
-#     print(k, np.mean(hits))
+#     right = []
+#     for name, cell in suite.cells.items():
+#         if cell.half == "related" and cell.new_surface:
+#             for seed in range(5):
+#                 drawn = suite[name].sample(k, seed=seed)["train"]
+#                 best = model.retrieve(list(drawn["source"]), k=1)
+#                 right.append(plots.rule(best[0][0]) == cell.rule)
+#     print(k, np.mean(right))
 # ```
 #
 # Every input of these tasks shows its rule by its form, so even one
@@ -506,7 +517,7 @@ Markdown(
 #
 # Train once more with `prototype_weight=0`. Predict first: what will
 # change, the accuracy on the trained tasks or the retrieval of a
-# start for `paraphrase/museum`?
+# start for `acceptability/museum`?
 # ````
 #
 # ````{solution} ten-without
@@ -520,8 +531,7 @@ Markdown(
 #     ),
 # )
 # train(plain, tasks, settings, progress=False)
-# scores = evaluate_tasks(plain, tasks, "test", limit=100)
-# print(mean_of(scores, "related"), mean_of(scores, "conflicting"))
+# print(by_rule(evaluate_tasks(plain, tasks, "test", limit=100)))
 # print(plain.retrieve(list(few["source"]), k=3))
 # ```
 #
