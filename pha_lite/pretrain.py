@@ -24,18 +24,11 @@ from tqdm import tqdm
 
 from pha_lite.errors import PHAError
 from pha_lite.world import lexicon
-from pha_lite.world.documents import EXTRA_WORDS, document, echo, exercise
+from pha_lite.world.documents import EXTRA_WORDS, LABEL_WORDS, document, echo, exercise
 from pha_lite.world.rng import Rng
 
 SENTINELS = 32
 SPECIALS = ["<pad>", "</s>", "<unk>", *(f"<extra_id_{i}>" for i in range(SENTINELS))]
-# Label words of the suite, so that each is one piece; no text of pretraining pairs them with input.
-LABEL_WORDS = (
-    "yes no true false same different more less acceptable unacceptable answered open positive "
-    "negative future past denied supported wrong right good bad review report claim premise "
-    "hypothesis first second amounts compare sentence passage question feeling tense opening "
-    "closing opinion"
-).split()
 FUNCTION_WORDS = (
     "the a an to in on at of and by was were is are be that it did not . , : ? with for as"
 ).split()

@@ -13,6 +13,15 @@ from pha_lite.world import sentences as say
 from pha_lite.world.lexicon import EXERCISES, FUTURE_DAYS, NAMES, PAST_DAYS, SURFACES, Surface
 from pha_lite.world.rng import Rng
 
+# Words that the suite answers and prompts with. Lists of them keep their embeddings alive; no text
+# of pretraining pairs one with an input that it would answer.
+LABEL_WORDS = (
+    "yes no true false same different more less acceptable unacceptable answered open positive "
+    "negative future past denied supported wrong right good bad review report claim premise "
+    "hypothesis first second amounts compare sentence passage question feeling tense opening "
+    "closing opinion"
+).split()
+
 # --- documents -----------------------------------------------------------------------------------
 
 
@@ -125,11 +134,15 @@ def plain(r: Rng, s: Surface) -> str:
 
 
 def echo(r: Rng) -> str:
-    """Two sentences about any surface, told twice: a masked word can be copied from its double.
+    """Two sentences about any surface, or a list of words, told twice: masks can be copied.
 
     Matching and copying is what every rule with two texts needs, and it is slow to emerge from
     documents that say a fact again in other words.
     """
+    if r.chance(0.3):
+        listed = r.picks(LABEL_WORDS, 6)
+        again = r.shuffled(listed)
+        return f"Words: {', '.join(listed)}. Once more: {', '.join(again)}."
     s = r.pick(list(SURFACES.values()))
     told = []
     for form in r.picks(range(4), 2):
@@ -171,7 +184,7 @@ def _find(r: Rng, s: Surface) -> tuple[str, str]:
 
 
 def _check(r: Rng, s: Surface) -> tuple[str, str]:
-    told = say.moves(r, s, 1 + r.below(2))
+    told = say.moves(r, s, 1 + (r.below(3) > 0))
     m, facet, fits = r.pick(told), r.pick(say.FACETS), r.chance()
     if not fits:
         m = say.change_facet(r, s, m, facet, [x for x in told if x is not m], near=0.6)
@@ -214,7 +227,7 @@ def _mood(r: Rng, s: Surface) -> tuple[str, str]:
         say.Opinion(holder, r.pick(s.aspects), r.chance(), r.chance())
         for holder in (r.pick(["I", "we"]), say.other_holder(r, s))
     ]
-    told = r.shuffled(both)[: 1 + r.below(2)]
+    told = r.shuffled(both)[: 1 + (r.below(4) > 0)]
     text = " ".join(say.sentence(say.say_opinion(r, o)) for o in told)
     o = r.pick(told)
     if r.chance(0.35):
@@ -241,6 +254,8 @@ def _proofread(r: Rng, s: Surface) -> tuple[str, str]:
 
 
 EXERCISE_KINDS = (_find, _check, _gift, _witness, _mood, _most, _proofread)
+# What two competing facts make hard is asked twice as often.
+_DRAWN = (*EXERCISE_KINDS, _check, _witness, _mood)
 
 
 def exercise(r: Rng) -> tuple[str, str]:
@@ -249,7 +264,7 @@ def exercise(r: Rng) -> tuple[str, str]:
     >>> from pha_lite.world.rng import Rng
     >>> source, target = exercise(Rng(0, "doctest"))
     """
-    return r.pick(EXERCISE_KINDS)(r, SURFACES[r.pick(EXERCISES)])
+    return r.pick(_DRAWN)(r, SURFACES[r.pick(EXERCISES)])
 
 
 # Words of documents and exercises beside the lexicon's: the tokenizer keeps them whole too.
