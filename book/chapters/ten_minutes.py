@@ -96,7 +96,7 @@ print(f"on the CPU, {torch.get_num_threads()} threads, seed {SEED}")
 # {cite}`raffel2020t5`: the answer is a word that the model writes.
 
 # %%
-N = 100  # training examples per task
+N = 200  # training examples per task
 
 suite = load_suite(seed=SEED)
 tasks = {
@@ -156,14 +156,13 @@ Markdown(
 #
 # ```{admonition} Predict first
 # :class: tip
-# All tasks have two answers, equally often. Every task brings 100
-# examples. What mean accuracy do you expect before training, and
-# what after about a minute? On which half will it be higher? Write
-# three numbers down, then go on.
+# All tasks have two answers, equally often, and every task brings
+# 200 examples. Which of the eight rules will be learnt in a minute
+# or two, and which not? Write your guess down, then go on.
 # ```
 
 # %%
-STEPS = 600
+STEPS = 900
 WATCH = [0, 20, 50, 100, 200, 400, STEPS]  # steps to look at
 
 watched = {name: suite[name].sample(12, split="test") for name in tasks}
@@ -180,7 +179,7 @@ def look(step, model):
 
 
 before = evaluate_tasks(model, tasks, "test", limit=100)
-settings = TrainConfig(steps=STEPS, eval_every=0, seed=SEED)
+settings = TrainConfig(steps=STEPS, lr=3e-3, eval_every=0, seed=SEED)
 clock = time.perf_counter()
 result = train(model, tasks, settings, progress=False, callback=look)
 seconds = time.perf_counter() - clock
@@ -202,15 +201,20 @@ plots.intervals(
     title="Test accuracy of the training tasks",
     alt="A row for each of the eight rules: a dot before and a dot "
     "after training, with a bar from the lowest to the highest of "
-    "the rule's three surfaces. Before, all lie at 50 percent. "
-    "After, some rules are learnt and others still near chance.",
+    "the rule's three surfaces. Before training all lie near the "
+    "line of chance at 50 percent.",
     chance=50,
 )
+
+# %% [markdown]
+# *What to see:* before training, all dots lie around chance. After
+# it, look for the rules that left it on all three surfaces; a bar
+# runs from the lowest to the highest of the three.
 
 # %%
 plots.losses(
     result.history,
-    title="Three losses, one minute",
+    title="Three losses",
     alt="Three line charts over the training steps, one under the "
     "other: the language model's loss, the instances' loss and the "
     "prototypes' loss. All three fall, the two contrastive ones "
@@ -223,18 +227,20 @@ plots.losses(
 # zero: the released code leaves the right prototype out of the sum
 # it divides by, and so do we by default.
 #
-# Not every rule is learnt in a minute. Some are read off a word or
-# an ending; others ask to compare two facts, and that is much for a
-# T5 of this size. We note which rules came out well on *validation*
-# data: where nothing was learnt, nothing can be handed on.
+# A rule may take longer than this page has. Some are read off a
+# word or an ending; others ask to compare two facts, and that is
+# much for a T5 of this size. So we note which rules came out above
+# 75 % on *validation* data: what is not learnt cannot be handed on.
 
 # %%
-validation = evaluate_tasks(model, tasks, "validation", limit=100)
-learnt = [r for r, (m, *_) in by_rule(validation).items() if m > 75]
-rest = [r for r in by_rule(validation) if r not in learnt]
+scores = evaluate_tasks(model, tasks, "validation", limit=100)
+mean = {rule: m for rule, (m, *_) in by_rule(scores).items()}
+order = sorted(mean, key=mean.get, reverse=True)
+learnt = [r for r in order if mean[r] > 75] or order[:1]
+rest = [r for r in order if r not in learnt]
 Markdown(
-    f"Above 75 % on validation: **{', '.join(learnt) or 'none'}**. "
-    f"Not yet: {', '.join(rest) or 'none'}."
+    f"We go on with **{', '.join(learnt)}**. Left behind, at 75 % or "
+    f"less on validation: {', '.join(rest) or 'none'}."
 )
 
 # %% [markdown]
