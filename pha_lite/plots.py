@@ -273,7 +273,7 @@ def retrieval_bars(
     *,
     title: str,
     alt: str,
-    xtitle: str = "mean cosine, texts and prototype",
+    xtitle: str = "mean cosine",
     height: int | None = None,
 ) -> go.Figure:
     """Ranked tasks as horizontal bars, the best on top, coloured by rule.
@@ -297,11 +297,14 @@ def retrieval_bars(
             orientation="h",
             marker_color=colour[name],
             text=[f"{score:.2f}" for _, score in mine],
-            textposition="auto",
+            textposition="outside",
+            cliponaxis=False,
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
     _finish(fig, title, alt, height or 130 + 30 * len(scores), showlegend=False)
-    fig.update_xaxes(title_text=xtitle)
+    low, high = (pick(0.0, *(score for _, score in scores)) for pick in (min, max))
+    pad = 0.2 * ((high - low) or 1.0)  # room for the numbers at the bars' ends
+    fig.update_xaxes(title_text=xtitle, range=[low - (low < 0) * pad, high + pad])
     fig.update_yaxes(
         categoryorder="array", categoryarray=[task for task, _ in scores], autorange="reversed"
     )
@@ -315,6 +318,7 @@ def intervals(
     alt: str,
     xtitle: str = "accuracy (%)",
     chance: float | None = None,
+    limits: tuple[float, float] = (0.0, 100.0),
     height: int | None = None,
 ) -> go.Figure:
     """Mean and interval of several treatments, a row for each: a dot, and a bar through it.
@@ -324,6 +328,7 @@ def intervals(
             of the axis. Rows appear in the order of the first series, from the top.
         title, alt, xtitle: of the figure and its axis.
         chance: where guessing would be, a dotted line.
+        limits: what a score can be; an interval by a formula may reach beyond and is cut there.
         height: in pixels; by default it grows with the number of rows.
     """
     import plotly.graph_objects as go
@@ -333,7 +338,8 @@ def intervals(
     offset = 0.32 / max(len(results) - 1, 1)
     for i, (series, values) in enumerate(results.items()):
         names = [row for row in rows if row in values]
-        mean, low, high = (np.array([values[row][j] for row in names]) for j in range(3))
+        mean, *ends = (np.array([values[row][j] for row in names]) for j in range(3))
+        low, high = (np.clip(end, *limits) for end in ends)
         shift = (i * offset - 0.16) if len(results) > 1 else 0.0
         fig.add_scatter(
             x=mean,

@@ -374,6 +374,12 @@ def test_slider_refuses_lengths_that_do_not_fit():
         )
 
 
+def test_intervals_end_where_scores_do():
+    fig = plots.intervals({"a": {"x": (96.0, 60.0, 132.0)}}, title="t", alt="a")
+    bar = fig.data[0].error_x
+    assert (list(bar.arrayminus), list(bar.array)) == ([36.0], [4.0])
+
+
 def test_a_rule_has_one_colour_in_every_figure():
     bars = {trace.name: trace.marker.color for trace in make("retrieval_bars").data}
     points = {trace.name: trace.marker.color for trace in make("space_slider").data}
