@@ -394,9 +394,9 @@ plots.intervals(
         for i, side in enumerate(sides)
     },
     title="Starts for new tasks, 16 examples each",
-    alt="A row for each of five starts, each with a dot before and a "
-    "dot after tuning and their intervals. The retrieved start and "
-    "the one chosen by loss lie highest; fresh and random lie lowest.",
+    alt="A row for each of five starts: retrieved, loss, mean, random "
+    "and fresh, each with a dot for its accuracy before and a dot "
+    "for that after tuning, with intervals and the line of chance.",
     chance=50,
 )
 
@@ -411,10 +411,10 @@ Markdown(
 )
 
 # %% [markdown]
-# *What to see:* the height of the blue dots is what a start is worth
-# by itself, and the way to the orange ones is what 16 examples add
-# when only a vector is tuned. Look at the random start: its interval
-# is wide because some prototypes happen to fit and others do not.
+# *What to see:* how far right a blue dot lies is what the start is
+# worth by itself; the way to the orange one is what 16 examples add
+# when a single vector is tuned. A wide interval on the random start
+# means that some prototypes happen to fit and others do not.
 
 # %% [markdown]
 # ### Where it must fail
@@ -526,12 +526,13 @@ Markdown(
 # ````
 
 # %% [markdown]
-# ````{exercise} Without the prototypes' loss
+# ````{exercise} Which loss does retrieval need?
 # :label: ten-without
 #
-# Train once more with `prototype_weight=0`. Predict first: what will
-# change, the accuracy on the trained tasks or the retrieval of a
-# start for `acceptability/museum`?
+# Train once more with `instance_weight=0`, so that only the
+# prototypes' loss orders the space. Predict first: will the start
+# for `acceptability/museum` still be found? And what if you switch
+# off `prototype_weight` instead?
 # ````
 #
 # ````{solution} ten-without
@@ -541,17 +542,17 @@ Markdown(
 # plain = PHAModel.from_backbone(
 #     "tiny",
 #     PHAConfig.tiny(
-#         tasks=suite.train_tasks, prototype_weight=0.0, seed=SEED
+#         tasks=suite.train_tasks, instance_weight=0.0, seed=SEED
 #     ),
 # )
 # train(plain, tasks, settings, progress=False)
-# print(by_rule(evaluate_tasks(plain, tasks, "test", limit=100)))
 # print(plain.retrieve(list(few["source"]), k=3))
 # ```
 #
-# The answers hardly need this loss. But nothing else ties a point
-# $z$ to a prototype: without it the two live in unrelated places of
-# the same space, and the nearest prototype means little.
+# It is found: the prototypes' loss alone ties a text's point $z$ to
+# its task's prototype. Without that loss nothing does. The two live
+# in unrelated places of the same space, and `pha_lite` refuses to
+# rank prototypes then.
 # ````
 
 # %% [markdown]
@@ -596,7 +597,8 @@ Markdown(
 # worth nothing? Which of the three losses would you keep if you
 # never met a new task?
 #
-# **In the code.** `pha_lite/model.py` holds the whole model,
+# **In the code.** `pha_lite/core.py` holds what is trained and how,
+# `pha_lite/model.py` what one does with it,
 # `pha_lite/hypernet.py` prototypes and hypernetwork,
 # `pha_lite/retriever.py` the search, `pha_lite/fewshot.py` the
 # starts. Related methods: a free embedding per task instead of the
