@@ -198,6 +198,8 @@ class PHAConfig:
             # With smoothing a frozen small T5 spends its adapters on flattening the vocabulary:
             # the label words were not learnt at all (validation stayed at chance).
             label_smoothing=0.0,
+            # The contrastive gradient in the shared encoder adapters slows the answers down.
+            contrast_to_encoder=False,
             max_source_length=96,
             max_target_length=8,
         )
