@@ -30,7 +30,8 @@ def spread(values: list[float]) -> str:
 
 
 def backbone_card() -> str:
-    recipe = json.loads((HOME / "recipe.json").read_text())
+    stages = json.loads((HOME / "recipe.json").read_text())
+    recipe = stages[-1]["recipe"]
     config = json.loads((HOME / "config.json").read_text())
     log = [json.loads(line) for line in (HOME / "log.jsonl").read_text().splitlines()]
     curve = "\n".join(
@@ -63,8 +64,10 @@ world well and real English hardly at all.
 
 ## Data
 
+The numbers are those of the last stage.
+
 - **Documents** of the small world (`pha_lite.world.documents`) about all surfaces, unlabelled, with
-  masked spans to restore; from step {recipe["echo_from"]} on, {recipe["echoes"]} of the {recipe["documents"]} in a step say everything twice.
+  masked spans to restore; {recipe["echoes"]} of the {recipe["documents"]} in a step say everything twice.
 - **English**: {recipe["english"]} windows of {recipe["window"]} tokens in a step, from 202 public-domain books (authors who died by
   1953); they also gave the tokenizer its pieces of English. Weights and tokenizer are all that enters here.
 - **Reading exercises**, {recipe["exercises"]} rows in a step, a supervised mixture as in T5's own pretraining:
@@ -76,10 +79,15 @@ world well and real English hardly at all.
 
 ## Recipe
 
-`pha pretrain --output RUN --corpus BOOKS --compile` with the defaults: {recipe["steps"]} steps of {recipe["documents"] + recipe["english"] + recipe["exercises"]} rows,
-Muon {recipe["muon_lr"]} on the blocks' matrices, AdamW {recipe["adam_lr"]} on the rest, {recipe["warmup"]} steps of warm-up, linear decay to
-{100 * recipe["floor"]:.0f} %, bfloat16 autocast, seed {recipe["seed"]}; one core for {log[-1]["seconds"] / 60:.0f} minutes. `recipe.json` and `log.jsonl` lie
-beside this card.
+`pha pretrain --output RUN --corpus BOOKS --compile`: {recipe["documents"] + recipe["english"] + recipe["exercises"]} rows a step, Muon {recipe["muon_lr"]} on the blocks' matrices,
+AdamW {recipe["adam_lr"]} on the rest, {recipe["warmup"]} steps of warm-up, linear decay to {100 * recipe["floor"]:.0f} %, bfloat16 autocast, seed {recipe["seed"]}; {log[-1]["step"]} steps,
+one core for {log[-1]["seconds"] / 60:.0f} minutes. The run was not made in one go: where copying or comparing did not emerge, the text was
+made easier and the run went on from its last state. Each stage followed the linear decay of its own length.
+The numbers of each stage are in `recipe.json`, the whole curve in `log.jsonl`.
+
+| stage | steps | decay laid out for | code of commit | what changed |
+|---|---|---|---|---|
+{chr(10).join(f"| {i} | {s['from']} to {s['to']} | {s['recipe']['steps']} | `{s['commit']}` | {s['note']} |" for i, s in enumerate(stages, 1))}
 
 | step | million tokens | minutes | document loss | masked words right | exercises right | residual RMS |
 |---|---|---|---|---|---|---|
