@@ -11,12 +11,12 @@
 # %% [markdown]
 # # Ten minutes with PHA
 #
-# You have one pretrained language model, two dozen small tasks, and
-# few examples of each. Fine-tuning a copy of the model per task is
-# costly, and few examples teach a copy little. This page shows what
-# *Prototype-based HyperAdapter*, PHA {cite}`zhao2023pha`, does about
-# it. You train the whole method live, and then you give it a task it
-# has never seen.
+# You have one pretrained language model and two dozen small tasks,
+# and soon there will be another, with 16 examples. Fine-tuning a
+# copy of the model per task is costly, and 16 examples teach a copy
+# little. This page shows what *Prototype-based HyperAdapter*, PHA
+# {cite}`zhao2023pha`, does about it. You train the whole method
+# live, and then you give it a task it has never seen.
 #
 # **After this page you can**
 #
@@ -96,7 +96,7 @@ print(f"on the CPU, {torch.get_num_threads()} threads, seed {SEED}")
 # {cite}`raffel2020t5`: the answer is a word that the model writes.
 
 # %%
-N = 200  # training examples per task
+N = 1000  # training examples per task
 
 suite = load_suite(seed=SEED)
 tasks = {
@@ -157,13 +157,13 @@ Markdown(
 # ```{admonition} Predict first
 # :class: tip
 # All tasks have two answers, equally often, and every task brings
-# 200 examples. Which of the eight rules will be learnt in a minute
+# 1000 examples. Which of the eight rules will be learnt in a minute
 # or two, and which not? Write your guess down, then go on.
 # ```
 
 # %%
-STEPS = 900
-WATCH = [0, 20, 50, 100, 200, 400, STEPS]  # steps to look at
+STEPS = 1000
+WATCH = [0, 20, 50, 100, 200, 500, STEPS]  # steps to look at
 
 watched = {name: suite[name].sample(12, split="test") for name in tasks}
 texts = [t for task in watched.values() for t in task["test"]["source"]]
@@ -179,7 +179,7 @@ def look(step, model):
 
 
 before = evaluate_tasks(model, tasks, "test", limit=100)
-settings = TrainConfig(steps=STEPS, lr=3e-3, eval_every=0, seed=SEED)
+settings = TrainConfig(steps=STEPS, lr=6e-3, eval_every=0, seed=SEED)
 clock = time.perf_counter()
 result = train(model, tasks, settings, progress=False, callback=look)
 seconds = time.perf_counter() - clock
