@@ -28,7 +28,7 @@ from pha_lite.paths import data_dir
 
 Cell = dict[str, object]
 
-STEPS, BATCH, EVALS, VALID_ROWS, TEST_ROWS = 300, 48, 3, 30, 100
+STEPS, BATCH, EVALS, VALID_ROWS, TEST_ROWS = 1000, 48, 4, 30, 100
 GRID = (1e-3, 3e-3, 1e-2)
 SEEDS, TUNING_SEEDS = (0, 1, 2, 3, 4), (100,)
 
@@ -149,7 +149,7 @@ def low_data_cell(
     return found
 
 
-SOURCE_N, SOURCE_STEPS = 200, 600
+SOURCE_N, SOURCE_STEPS = 200, 1000
 FEW_K, FEW_GRID, FEW_STEPS, FEW_ROWS = (4, 16, 32), (3e-3, 1e-2, 3e-2), 20, 100
 FEW_STARTS = ("retrieved", "loss", "oracle", "mean", "random", "wrong", "fresh", "fresh_adapter")
 
