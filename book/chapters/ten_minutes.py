@@ -162,8 +162,8 @@ Markdown(
 # ```
 
 # %%
-STEPS = 1000
-WATCH = [0, 20, 50, 100, 200, 500, STEPS]  # steps to look at
+STEPS = 800
+WATCH = [0, 20, 50, 100, 200, 400, STEPS]  # steps to look at
 
 watched = {name: suite[name].sample(12, split="test") for name in tasks}
 texts = [t for task in watched.values() for t in task["test"]["source"]]
@@ -358,7 +358,7 @@ plots.retrieval_bars(
 #
 # After each start we score the task as it is, then tune nothing but
 # its prototype on the 16 examples, and score again. We do so for
-# every learnt rule on the museum, with four draws of 16 examples;
+# every learnt rule on the museum, with three draws of 16 examples;
 # the bars are 95 % intervals of the mean.
 #
 # ```{admonition} Predict first
@@ -371,7 +371,7 @@ plots.retrieval_bars(
 STARTS = ["retrieved", "loss", "mean", "random", "fresh"]
 
 
-def compare(names, draws=4, **tuning):
+def compare(names, draws=3, **tuning):
     """Start -> scores in percent, before and after tuning."""
     table = {start: ([], []) for start in STARTS}
     for name in names:
