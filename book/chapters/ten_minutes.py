@@ -402,19 +402,19 @@ plots.intervals(
 
 # %%
 first = {start: np.mean(pair[0]) for start, pair in table.items()}
-gain = {s: round(first["retrieved"] - first[s]) for s in first}
+told = [f"{start} **{score:.0f} %**" for start, score in first.items()]
 Markdown(
-    f"New tasks: {len(learnt)}. Untuned, the retrieved start answers "
-    f"**{first['retrieved']:.0f} %** right: **{gain['mean']:+d} "
-    f"points** against the mean, **{gain['random']:+d}** against a "
-    f"random prototype, **{gain['fresh']:+d}** against a fresh one."
+    f"New tasks: {len(learnt)} ({', '.join(learnt)}). Right before "
+    f"any tuning: {', '.join(told)}."
 )
 
 # %% [markdown]
 # *What to see:* how far right a blue dot lies is what the start is
 # worth by itself; the way to the orange one is what 16 examples add
-# when a single vector is tuned. A wide interval on the random start
-# means that some prototypes happen to fit and others do not.
+# when a single vector is tuned. Compare *retrieved* with *loss*. If
+# they lie together, the inputs alone led to the right prototype. If
+# *retrieved* lies behind, even behind *mean* or *random*, it was led
+# astray, and the next section shows how that happens.
 
 # %% [markdown]
 # ### Where it must fail
