@@ -224,7 +224,7 @@ plots.losses(
 # %% [markdown]
 # *What to see:* the language model's loss drops at once: the model
 # learns which words are answers at all. Which of the two is *right*
-# is the slow rest. The contrastive losses settle within the first
+# is the slow rest. The contrastive losses fall most in the first
 # quarter. The prototypes' loss may go below
 # zero: the released code leaves the right prototype out of the sum
 # it divides by, and so do we by default.
