@@ -33,15 +33,16 @@ GRID = (1e-3, 3e-3, 1e-2)
 SEEDS, TUNING_SEEDS = (0, 1, 2, 3, 4), (100,)
 
 # What of PHA's form is tried for `PHAConfig.tiny()`, by validation alone.
+_PLAIN = {"label_smoothing": 0.0}
+_APART = _PLAIN | {"contrast_to_encoder": False}
 VARIANTS: dict[str, dict] = {
     "released": {},
-    "std 0.1": {"prototype_std": 0.1},
-    "weights 0.01": {"instance_weight": 0.01, "prototype_weight": 0.01},
-    "detached": {"contrast_to_encoder": False},
-    "detached, std 0.1": {"contrast_to_encoder": False, "prototype_std": 0.1},
-    "detached, both generated": {"contrast_to_encoder": False, "encoder": "generated"},
-    "both generated": {"encoder": "generated"},
-    "standard loss, detached": {"contrast_to_encoder": False, "prototype_loss": "standard"},
+    "no smoothing": _PLAIN,
+    "no smoothing, weights 0.01": _PLAIN | {"instance_weight": 0.01, "prototype_weight": 0.01},
+    "detached": _APART,
+    "detached, std 0.1": _APART | {"prototype_std": 0.1},
+    "detached, standard loss": _APART | {"prototype_loss": "standard"},
+    "detached, both generated": _APART | {"encoder": "generated"},
 }
 # Sizes are those of tiny(); the form is the release's.
 RELEASED_FORM = {
