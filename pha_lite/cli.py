@@ -84,7 +84,7 @@ def parser(full: bool = True) -> argparse.ArgumentParser:
     pretrain = commands.add_parser(
         "pretrain",
         help="pretrain a small T5 backbone like the embedded one",
-        epilog="example:\n  pha pretrain --steps 12000 --output runs/backbone",
+        epilog="example:\n  pha pretrain --steps 10000 --output runs/backbone",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if full:

@@ -88,8 +88,7 @@ def _config(method: str, tasks: list[str], seed: int):
         return PHAConfig.tiny(tasks=tasks, seed=seed, **form)
     if method == "pha_released":
         return PHAConfig.tiny(tasks=tasks, seed=seed, **RELEASED_FORM)
-    form = {"encoder": "shared", "decoder": "generated"} if method == "task_embedding" else {}
-    return PHAConfig.baseline(method, tasks=tasks, seed=seed, **form)
+    return PHAConfig.baseline(method, tasks=tasks, seed=seed)
 
 
 def _trained(method, n, lr, seed, backbone="tiny", suite_seed=0, steps=STEPS):

@@ -98,7 +98,7 @@ The numbers are those of the last stage.
 `pha pretrain --output RUN --corpus BOOKS --compile`: {recipe["documents"] + recipe["english"] + recipe["exercises"]} rows a step, Muon {recipe["muon_lr"]} on the blocks' matrices,
 AdamW {recipe["adam_lr"]} on the rest, {recipe["warmup"]} steps of warm-up, linear decay to {100 * recipe["floor"]:.0f} %, bfloat16 autocast, seed {recipe["seed"]}; {log[-1]["step"]} steps,
 one core for {log[-1]["seconds"] / 60:.0f} minutes. The run was not made in one go: where copying or comparing did not emerge, the text was
-made easier and the run went on from its last state. Each stage followed the linear decay of its own length.
+changed and the run went on from its last state. Each stage followed the linear decay of its own length.
 The numbers of each stage are in `recipe.json`, the whole curve in `log.jsonl`.
 
 | stage | steps | decay laid out for | code of commit | what changed |
