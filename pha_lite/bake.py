@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save as to_bytes
 from torch import nn
 
 from . import backbone as bb
 from .adapter import AdapterWeights
-from .checkpoint import write_atomic
+from .checkpoint import read_tensors, write_atomic
 from .errors import PHAError
 
 FORMAT = "pha_lite.baked.1"
@@ -85,11 +85,7 @@ class BakedAdapter:
     def load(cls, path: str | Path) -> BakedAdapter:
         """Reads what `save` wrote; PHAError if it is no such file."""
         try:
-            with safe_open(path, framework="pt") as file:
-                about = json.loads(file.metadata()["about"])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}
-            if about["format"] != FORMAT:
-                raise ValueError(f"format {about['format']!r}")
+            tensors, about = read_tensors(path, FORMAT)
             parts = {
                 stack: AdapterWeights(*(tensors[f"{stack}.{n}"] for n in AdapterWeights._fields))
                 if f"{stack}.down" in tensors

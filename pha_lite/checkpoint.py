@@ -41,6 +41,24 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             os.close(folder)
 
 
+def read_tensors(path: str | Path, form: str) -> tuple[dict[str, torch.Tensor], dict]:
+    """Tensors of a safetensors file, and the JSON description `about` in its header.
+
+    Args:
+        form: the value that `about["format"]` must have.
+
+    Raises:
+        SafetensorError, OSError, KeyError, TypeError, ValueError: the file is damaged or of another
+            form; the caller, who knows what the file should be, tells the user.
+    """
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["about"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+    if about["format"] != form:
+        raise ValueError(f"format {about['format']!r}")
+    return tensors, about
+
+
 def check_writable(folder: Path) -> None:
     """Raises PHAError when files could not be written to `folder`, which need not exist yet.
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from . import backbone as bb
-from .checkpoint import write_atomic, write_json
+from .checkpoint import read_tensors, write_atomic, write_json
 from .config import PHAConfig
 from .errors import PHAError
 
@@ -109,11 +109,7 @@ def _files(folder: str | Path) -> tuple[Path, Path | None]:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads(file.metadata()["about"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-        if about["format"] != FORMAT:
-            raise ValueError(f"format {about['format']!r}")
+        tensors, about = read_tensors(path, FORMAT)
         intact = about["digest"] == _digest(tensors, about)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise PHAError(
