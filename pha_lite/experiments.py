@@ -431,24 +431,28 @@ def variants(run: Runner) -> Path:
     return run.write(settings=_settings(), forms=VARIANTS, curve=_curve(found, "method", "n"))
 
 
-LOW_N = (16, 100)
+LOW_N = (100, 16)
 
 
 def low_data(run: Runner) -> Path:
     """PHA and what it is compared with on n rows per task, on both halves, with the swap test."""
     base = {"cell": "low_data"}
-    tuning = [
-        base | {"method": m, "n": n, "lr": lr, "seed": seed, "test": False}
-        for m, n, lr, seed in product(METHODS, LOW_N, GRID, TUNING_SEEDS)
-    ]
-    tuned = run(tuning)
-    rates = _best_rate(tuned, "method", "n")
-    finals = [
-        base | {"method": m, "n": n, "lr": rates[m, n], "seed": seed, "test": True}
-        for m, n, seed in product(METHODS, LOW_N, SEEDS)
-    ]
-    rows = [{k: c[k] for k in ("method", "n", "lr", "seed")} | got for c, got in run(finals)]
-    return run.write(settings=_settings(), curve=_curve(tuned, "method", "n"), rows=rows)
+    curve, rows = [], []
+    for n in LOW_N:  # one size after the other, so that a run cut short has all of the first
+        tuned = run(
+            [
+                base | {"method": m, "n": n, "lr": lr, "seed": seed, "test": False}
+                for m, lr, seed in product(METHODS, GRID, TUNING_SEEDS)
+            ]
+        )
+        rates = _best_rate(tuned, "method")
+        curve += _curve(tuned, "method", "n")
+        finals = [
+            base | {"method": m, "n": n, "lr": rates[m,], "seed": seed, "test": True}
+            for m, seed in product(METHODS, SEEDS)
+        ]
+        rows += [{k: c[k] for k in ("method", "n", "lr", "seed")} | got for c, got in run(finals)]
+    return run.write(settings=_settings(), curve=curve, rows=rows)
 
 
 def backbone(run: Runner) -> Path:
