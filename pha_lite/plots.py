@@ -73,13 +73,25 @@ def describe(fig: go.Figure, alt: str) -> go.Figure:
     return fig
 
 
-def _finish(
-    fig: go.Figure, title: str, alt: str, height: int, above: int = 12, below: int = 10, **layout
+def finish(
+    fig: go.Figure,
+    title: str,
+    alt: str,
+    height: int = 450,
+    above: int = 12,
+    below: int = 10,
+    **layout,
 ) -> go.Figure:
-    """What all figures share. Plotly never breaks a title: on a phone it would run off the page.
+    """What all figures share: for a figure that only one page draws, too.
+
+    A long title is broken into lines, which Plotly never does: on a phone it would run off the
+    page.
 
     Args:
+        fig: the figure, changed in place and returned.
+        title, alt, height: of the figure; height in pixels.
         above, below: pixels for what stands between title and axes, and under the axes.
+        layout: further layout settings of Plotly.
     """
     lines = textwrap.wrap(title, 38)
     fig.update_layout(
@@ -242,7 +254,7 @@ def space_slider(
             for step in steps
         ],
     }
-    _finish(
+    finish(
         fig,
         title,
         alt,
@@ -301,7 +313,7 @@ def retrieval_bars(
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
-    _finish(fig, title, alt, height or 130 + 30 * len(scores), showlegend=False)
+    finish(fig, title, alt, height or 130 + 30 * len(scores), showlegend=False)
     low, high = (pick(0.0, *(score for _, score in scores)) for pick in (min, max))
     pad = 0.2 * ((high - low) or 1.0)  # room for the numbers at the bars' ends
     fig.update_xaxes(title_text=xtitle, range=[low - (low < 0) * pad, high + pad])
@@ -366,7 +378,7 @@ def intervals(
             line={"dash": "dot", "color": GREY},
             annotation={"text": "chance", "yref": "paper", "y": 0, "yanchor": "bottom"},
         )
-    _finish(
+    finish(
         fig,
         title,
         alt,
@@ -419,6 +431,131 @@ def losses(history: Sequence[Mapping], *, title: str, alt: str, height: int = 56
             row=i,
             col=1,
         )
-    _finish(fig, title, alt, height, above=26, showlegend=False)
+    finish(fig, title, alt, height, above=26, showlegend=False)
     fig.update_xaxes(title_text="training step", row=len(shown), col=1)
+    return fig
+
+
+def lines(
+    results: Mapping[str, Mapping[float, Sequence[float]]],
+    *,
+    title: str,
+    alt: str,
+    xtitle: str,
+    ytitle: str = "accuracy (%)",
+    chance: float | None = None,
+    log: bool = False,
+    height: int = 460,
+) -> go.Figure:
+    """Curves over a number, each a line with a band: accuracy over examples per task, say.
+
+    Args:
+        results: series -> x -> (mean, low, high), or (mean,) where there is no interval.
+        title, alt, xtitle, ytitle: of the figure and its axes.
+        chance: where guessing would be, a dotted line.
+        log: a logarithmic axis for x, labelled at the values that occur.
+        height: in pixels.
+    """
+    import plotly.graph_objects as go
+
+    fig = go.Figure()
+    for i, (series, points) in enumerate(results.items()):
+        x = sorted(points)
+        colour = PALETTE[i % len(PALETTE)]
+        if all(len(points[at]) == 3 for at in x):
+            low, high = ([points[at][j] for at in x] for j in (1, 2))
+            fig.add_scatter(
+                x=[*x, *x[::-1]],
+                y=[*high, *low[::-1]],
+                fill="toself",
+                fillcolor=colour,
+                opacity=0.18,
+                line={"width": 0},
+                legendgroup=series,
+                showlegend=False,
+                hoverinfo="skip",
+            )
+        fig.add_scatter(
+            x=x,
+            y=[points[at][0] for at in x],
+            mode="lines+markers",
+            name=series,
+            legendgroup=series,
+            line={"color": colour, "width": 2},
+            marker={"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 9},
+            hovertemplate=f"%{{x}}: %{{y:.3g}}<extra>{series}</extra>",
+        )
+    if chance is not None:
+        fig.add_hline(y=chance, line={"dash": "dot", "color": GREY}, annotation_text="chance")
+    finish(
+        fig,
+        title,
+        alt,
+        height,
+        above=46,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )
+    fig.update_xaxes(title_text=xtitle)
+    fig.update_yaxes(title_text=ytitle)
+    if log:
+        ticks = sorted({at for points in results.values() for at in points})
+        fig.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{at:g}" for at in ticks])
+    return fig
+
+
+def heatmap(
+    values,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    title: str,
+    alt: str,
+    xtitle: str,
+    ytitle: str,
+    unit: str,
+    centred: bool = False,
+    height: int | None = None,
+) -> go.Figure:
+    """A table of numbers as colours, the first row on top.
+
+    Args:
+        values: (len(rows), len(columns)) numbers.
+        rows, columns: labels; equal ones may repeat, as words of a sentence do.
+        title, alt, xtitle, ytitle: of the figure and its axes.
+        unit: what a number is, beside the colour bar.
+        centred: two colours around zero, for numbers with a sign.
+        height: in pixels; by default it grows with the number of rows.
+
+    Raises:
+        PHAError: the labels do not fit the values.
+    """
+    import plotly.graph_objects as go
+
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != (len(rows), len(columns)):
+        raise PHAError(
+            f"values of shape {values.shape} with {len(rows)} row and {len(columns)} column "
+            "labels: give one label per row and per column"
+        )
+    top = float(np.abs(values).max()) or 1.0
+    hover = f"%{{customdata[0]}}, %{{customdata[1]}}: %{{z:.3f}} {unit}<extra></extra>"
+    fig = go.Figure(
+        go.Heatmap(
+            z=values.round(4),
+            customdata=[[(row, column) for column in columns] for row in rows],
+            colorscale="RdBu_r" if centred else "Viridis",
+            zmin=-top if centred else None,
+            zmax=top if centred else None,
+            colorbar={"title": {"text": unit, "side": "right"}, "thickness": 12},
+            hovertemplate=hover,
+        )
+    )
+    finish(fig, title, alt, height or 190 + 26 * len(rows), above=8, below=40)
+    fig.update_xaxes(title_text=xtitle, tickvals=list(range(len(columns))), ticktext=list(columns))
+    fig.update_yaxes(
+        title_text=ytitle,
+        tickvals=list(range(len(rows))),
+        ticktext=list(rows),
+        autorange="reversed",
+    )
     return fig

@@ -154,7 +154,11 @@ FLAT = {
     "```{admonition} Predict first\n:class: tip\nGuess.\n```": "> **Predict first**\n>\n> Guess.",
     "```{note} Short.\n```": "> **Note**\n>\n> Short.",
     ":::{warning}\nHot.\n:::": "> **Warning**\n>\n> Hot.",
-    "```{math}\n:label: one\na = b\n```": "$$\na = b\n$$",
+    "```{math}\na = b\n```": "$$\na = b\n$$",
+    "```{math}\n:label: one\na = b\n```\nSee {eq}`one`.": "$$\na = b\n\\tag{1}\n$$\nSee (1).",
+    "```{prf:algorithm} Find it\n:label: find\n\n1. Look.\n```": (
+        "> **Algorithm: Find it**\n>\n> 1. Look."
+    ),
     "```{dropdown} More\nText.\n```": (
         "<details>\n<summary><b>More</b></summary>\n\nText.\n\n</details>"
     ),
@@ -190,6 +194,7 @@ def test_flatten(myst):
         "{glow}`x`",
         "{cite}`nobody2020`",
         "{ref}`bare-label`",
+        "{eq}`not-above`",
         "```{tip}\nnever closed",
         "```python\nnever closed",
     ],
@@ -300,10 +305,18 @@ def make(name: str):
     if name == "intervals":
         series = {"retrieved": (80.0, 75.0, 85.0), "fresh": (50.0, 45.0, 55.0)}
         return plots.intervals({"before": series, "after": series}, chance=50, **words)
+    if name == "lines":
+        curves = {"PHA": {4: (70.0, 60.0, 80.0), 16: (80.0, 75.0, 85.0)}, "one": {4: (50.0,)}}
+        return plots.lines(curves, xtitle="examples", chance=50, log=True, **words)
+    if name == "heatmap":
+        axes = {"xtitle": "key", "ytitle": "query", "unit": "weight"}
+        return plots.heatmap([[0.1, 0.9], [0.5, 0.5]], ["a", "a"], ["b", "b"], **axes, **words)
+    if name == "finish":
+        return plots.finish(plots.losses(history, **words), **words)
     return plots.losses(history, **words)
 
 
-FIGURES = ["space_slider", "retrieval_bars", "intervals", "losses"]
+FIGURES = ["space_slider", "retrieval_bars", "intervals", "losses", "lines", "heatmap", "finish"]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -378,6 +391,21 @@ def test_intervals_end_where_scores_do():
     fig = plots.intervals({"a": {"x": (96.0, 60.0, 132.0)}}, title="t", alt="a")
     bar = fig.data[0].error_x
     assert (list(bar.arrayminus), list(bar.array)) == ([36.0], [4.0])
+
+
+def test_a_curve_without_an_interval_has_no_band():
+    fig = make("lines")
+    assert [trace.fill for trace in fig.data] == ["toself", None, None]
+    assert list(fig.layout.xaxis.tickvals) == [4, 16]
+
+
+def test_heatmap_keeps_equal_labels_apart_and_refuses_missing_ones():
+    fig = make("heatmap")
+    assert list(fig.layout.xaxis.ticktext) == ["b", "b"]
+    assert np.asarray(fig.data[0].z).shape == (2, 2)
+    with pytest.raises(PHAError, match="one label per row"):
+        axes = {"xtitle": "x", "ytitle": "y", "unit": "u", "title": "t", "alt": "a"}
+        plots.heatmap([[1.0]], ["a", "b"], ["c"], **axes)
 
 
 def test_a_rule_has_one_colour_in_every_figure():

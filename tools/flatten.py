@@ -68,6 +68,7 @@ class Page:
     raw: str
     notebook: str
     works: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    equations: dict[str, int] = field(default_factory=dict)  # label -> number, in reading order
 
     def path(self, target: str) -> str:
         return posixpath.normpath(posixpath.join(self.folder, target))
@@ -101,12 +102,20 @@ def details(title: str, body: str) -> str:
     return f"<details>\n<summary><b>{title}</b></summary>\n\n{body.strip()}\n\n</details>"
 
 
+def tag(options: dict[str, str], page: Page) -> str:
+    """The number of a labelled equation, which `{eq}` then repeats."""
+    if "label" not in options:
+        return ""
+    number = page.equations.setdefault(options["label"], len(page.equations) + 1)
+    return f"\n\\tag{{{number}}}"
+
+
 def directive(name: str, title: str, lines: list[str], page: Page, counter: dict) -> str:
     options, rest = split_options(lines)
     inside = "\n".join(rest).strip("\n")
     if name in ("math", "code-block", "code"):
         if name == "math":
-            return f"$$\n{inside.strip()}\n$$"
+            return f"$$\n{inside.strip()}{tag(options, page)}\n$$"
         return f"```{title}\n{inside}\n```"
     body = flatten(inside, page, counter)
     title = roles(title, page)
@@ -123,6 +132,8 @@ def directive(name: str, title: str, lines: list[str], page: Page, counter: dict
         return f"### {head}\n\n{body}"
     if name == "solution":
         return details("Solution", body)
+    if name == "prf:algorithm":
+        return quote(f"Algorithm: {title}", body)
     if name == "dropdown":
         return details(title, body)
     if name == "figure":
@@ -148,7 +159,11 @@ def role(match: re.Match, page: Page) -> str:
         return ", ".join(texts) if name == "cite:t" else f"({'; '.join(texts)})"
     if name == "math":
         return f"${body}$"
-    if name in ("ref", "numref", "doc", "term", "prf:ref", "eq"):
+    if name == "eq":
+        if body not in page.equations:
+            raise LeakError(f"{{eq}}`{body}`: no equation above has this label")
+        return f"({page.equations[body]})"
+    if name in ("ref", "numref", "doc", "term", "prf:ref"):
         target = TARGET.match(body)
         if target is None and name == "term":
             return f"*{body}*"

@@ -4,7 +4,7 @@
     python tools/notebooks.py check   fail where one differs from what its source gives
 
 The source is jupytext's py:percent. Its header may name packages that Colab lacks and the chapter
-needs: ``pha: {colab: [faiss-cpu]}``. The public repository and its tag are read from _config.yml.
+needs: ``pha: {colab: [faiss-cpu]}``. (Its ``quick`` is for the tests alone.) The public repository and its tag are read from _config.yml.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def read(path: Path):
         {
             "kernelspec": KERNEL,
             "language_info": {"name": "python"},
-            "pha": notebook.metadata.get("pha", {}),
+            "pha": {"colab": notebook.metadata.get("pha", {}).get("colab", [])},
         }
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5

@@ -6,6 +6,7 @@
 #     name: python3
 #   pha:
 #     colab: [faiss-cpu]
+#     quick: {N: 48, STEPS: 6, WATCH: [0, 3, 6]}
 # ---
 
 # %% [markdown]
