@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -44,7 +45,7 @@ VARIANTS: dict[str, dict] = {
     "detached, standard loss": _APART | {"prototype_loss": "standard"},
     "detached, both generated": _APART | {"encoder": "generated"},
 }
-# Sizes are those of tiny(); the form is the release's.
+# Sizes are those of tiny(); what a variant does not name is as in the release.
 RELEASED_FORM = {
     "prototype_std": 1.0,
     "instance_weight": 0.1,
@@ -55,7 +56,7 @@ RELEASED_FORM = {
     "encoder": "shared",
     "decoder": "generated",
 }
-METHODS = ("pha", "pha_released", "task_embedding", "adapter_per_task", "shared_adapter")
+METHODS = ("pha", "task_embedding", "adapter_per_task", "shared_adapter")
 
 
 # --- what the cells share, kept per process -------------------------------------------------------
@@ -86,13 +87,16 @@ def _config(method: str, tasks: list[str], seed: int):
     if method.startswith("variant: "):
         form = {**RELEASED_FORM, **VARIANTS[method.removeprefix("variant: ")]}
         return PHAConfig.tiny(tasks=tasks, seed=seed, **form)
-    if method == "pha_released":
-        return PHAConfig.tiny(tasks=tasks, seed=seed, **RELEASED_FORM)
     return PHAConfig.baseline(method, tasks=tasks, seed=seed)
 
 
-def _trained(method, n, lr, seed, backbone="tiny", suite_seed=0, steps=STEPS):
-    """A model trained on n rows of every training task, with its best validation score."""
+_models: Path | None = (
+    None  # where a worker keeps trained models; cells of equal training share one
+)
+
+
+def trained(method, n, lr, seed, backbone="tiny", suite_seed=0):
+    """A model trained on n rows of every training task, and its validation scores."""
     from pha_lite.model import PHAModel
     from pha_lite.train import TrainConfig, train
 
@@ -100,15 +104,17 @@ def _trained(method, n, lr, seed, backbone="tiny", suite_seed=0, steps=STEPS):
     tasks = {name: suite[name].sample(n, seed=seed, balanced=True) for name in suite.train_tasks}
     model = PHAModel.from_backbone(_backbone(backbone), _config(method, list(tasks), seed))
     settings = TrainConfig(
-        steps=steps,
+        steps=STEPS,
         batch_size=BATCH,
         lr=lr,
-        eval_every=steps // EVALS,
+        eval_every=STEPS // EVALS,
         eval_limit=VALID_ROWS,
         seed=seed,
     )
-    result = train(model, tasks, settings, progress=False)
-    return model, suite, tasks, result
+    key = "_".join(map(str, (method, n, lr, seed, backbone, suite_seed)))
+    folder = _models / re.sub(r"[^\w.-]+", "-", key) if _models else None
+    result = train(model, tasks, settings, folder, progress=False)
+    return model, suite, tasks, result.best["scores"]
 
 
 def _halves(suite, scores: dict[str, float]) -> dict[str, float]:
@@ -136,9 +142,9 @@ def low_data_cell(
     from pha_lite.fewshot import swap_test
     from pha_lite.train import evaluate_tasks
 
-    model, suite, tasks, result = _trained(method, n, lr, seed, backbone, suite_seed)
+    model, suite, tasks, validation = trained(method, n, lr, seed, backbone, suite_seed)
     if not test:
-        return {"validation": _halves(suite, result.best["scores"])}
+        return {"validation": _halves(suite, validation)}
     scores = evaluate_tasks(model, tasks, "test", TEST_ROWS)
     found = {"test": _halves(suite, scores), "tasks": scores}
     if method != "shared_adapter":
@@ -149,7 +155,7 @@ def low_data_cell(
     return found
 
 
-SOURCE_N, SOURCE_STEPS = 200, 1000
+SOURCE_N = 100
 FEW_K, FEW_GRID, FEW_STEPS, FEW_ROWS = (4, 16, 32), (3e-3, 1e-2, 3e-2), 20, 100
 FEW_STARTS = ("retrieved", "loss", "oracle", "mean", "random", "wrong", "fresh", "fresh_adapter")
 
@@ -172,7 +178,7 @@ def few_shot_cell(seed: int, rates: dict[str, list[float]], source_lr: float, te
 
     from pha_lite.fewshot import adapt
 
-    model, suite, _, result = _trained("pha", SOURCE_N, source_lr, seed, steps=SOURCE_STEPS)
+    model, suite, _, validation = trained("pha", SOURCE_N, source_lr, seed)
     rows = []
     for name, k in product(_new_cells(suite)[seed % 2 :: 2], FEW_K if test else (16,)):
         task = suite[name]
@@ -200,7 +206,7 @@ def few_shot_cell(seed: int, rates: dict[str, list[float]], source_lr: float, te
             }
             rows.append({"task": name, "k": k, **kept})
     looks = _retrieval(model, suite, seed) if test else []
-    return {"source_validation": result.best["scores"], "rows": rows, "retrieval": looks}
+    return {"source_validation": validation, "rows": rows, "retrieval": looks}
 
 
 def _retrieval(model, suite, seed: int) -> list[dict]:
@@ -314,10 +320,16 @@ def _key(cell: Cell) -> str:
     return json.dumps(cell, sort_keys=True)
 
 
-def _work(cell: Cell) -> tuple[str, dict]:
+def _start(models: Path) -> None:
+    """Prepare a worker process."""
     import torch
 
+    global _models
+    _models = models
     torch.set_num_threads(1)
+
+
+def _work(cell: Cell) -> tuple[str, dict]:
     began = time.perf_counter()
     found = CELLS[cell["cell"]](**{k: v for k, v in cell.items() if k != "cell"})
     return _key(cell), found | {"seconds": round(time.perf_counter() - began, 1)}
@@ -341,7 +353,8 @@ def run_cells(name: str, cells: list[Cell], workers: int, scratch: Path) -> dict
     left = [cell for cell in cells if _key(cell) not in known]
     # Spawned, one thread each: forked torch threads hang, and two threads on a busy core crawl.
     os.environ["OMP_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    spawn = {"mp_context": get_context("spawn"), "initializer": _start}
+    with ProcessPoolExecutor(workers, **spawn, initargs=(scratch / "models",)) as pool:
         jobs = [pool.submit(_work, cell) for cell in left]
         with open(path, "a") as log:
             for job in tqdm(as_completed(jobs), total=len(jobs), desc=name, disable=not jobs):
@@ -480,7 +493,7 @@ def backbone(run: Runner) -> Path:
 def few_shot(run: Runner) -> Path:
     """New cells with k examples from every start, and whether retrieval finds the right rule."""
     sources = [
-        {"cell": "low_data", "method": "pha", "n": 100, "lr": lr, "seed": seed, "test": False}
+        {"cell": "low_data", "method": "pha", "n": SOURCE_N, "lr": lr, "seed": seed, "test": False}
         for lr, seed in product(GRID, TUNING_SEEDS)
     ]
     source_lr = _best_rate(run(sources), "method")[("pha",)]
@@ -502,7 +515,6 @@ def few_shot(run: Runner) -> Path:
     retrieval = [{"seed": c["seed"], **row} for c, got in done for row in got["retrieval"]]
     settings = _settings() | {
         "source_rows": SOURCE_N,
-        "source_steps": SOURCE_STEPS,
         "source_lr": source_lr,
         "tune": "prototype",
         "tuning_steps": FEW_STEPS,
