@@ -4,8 +4,8 @@
     python tools/notebooks.py check   fail where one differs from what its source gives
 
 The source is jupytext's py:percent. Its header may name packages that Colab lacks and the chapter
-needs: ``pha: {colab: [faiss-cpu]}``; its ``quick`` is for the tests alone. The public repository and
-its tag are read from _config.yml.
+needs: ``pha: {colab: [faiss-cpu]}``; its ``quick`` is for the tests alone. The public repository
+and its tag are read from _config.yml.
 """
 
 from __future__ import annotations
