@@ -451,7 +451,7 @@ def low_data(run: Runner) -> Path:
     """PHA and what it is compared with on n rows per task, on both halves, with the swap test."""
     base = {"cell": "low_data"}
     curve, rows = [], []
-    for n in LOW_N:  # one size after the other, so that a run cut short has all of the first
+    for n in LOW_N:  # the record is written after every size, so a run cut short has the first
         tuned = run(
             [
                 base | {"method": m, "n": n, "lr": lr, "seed": seed, "test": False}
@@ -465,7 +465,8 @@ def low_data(run: Runner) -> Path:
             for m, seed in product(METHODS, SEEDS)
         ]
         rows += [{k: c[k] for k in ("method", "n", "lr", "seed")} | got for c, got in run(finals)]
-    return run.write(settings=_settings(), curve=curve, rows=rows)
+        path = run.write(settings=_settings(), curve=curve, rows=rows)
+    return path
 
 
 def backbone(run: Runner) -> Path:
