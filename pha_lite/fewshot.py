@@ -89,7 +89,7 @@ def adapt(
     start: str = "retrieved",
     tune: str = "prototype",
     steps: int = 20,
-    lr: float = 1e-2,
+    lr: float = 3e-2,
     seed: int = 0,
     *,
     oracle: str | None = None,
@@ -117,7 +117,8 @@ def adapt(
         tune: "none"; "prototype" (the task's own row); "hypernetwork" (both); "all" (the encoder's
             adapters too). With `start="fresh_adapter"` the adapter is tuned unless "none".
         steps: AdamW steps of a constant rate, all k rows in each (32 where k is larger).
-        lr: that rate.
+        lr: that rate; the default is what validation data chose for the start by retrieval
+            (`data/results/few_shot.json`).
         seed: of the examples, of the tuning, and of whatever the start draws.
         oracle, wrong: names of trained tasks for these two starts.
         candidates: for "loss", how many of the nearest prototypes to try; None tries all of them.
