@@ -24,12 +24,14 @@ book: $(STAMP) ## build the book into _build/html
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
 
-sync: $(STAMP) ## write the notebooks, their Colab copies and the pictures from their sources
+sync: $(STAMP) ## write notebooks, their Colab copies, pictures and cards from their sources
 	$(BIN)/python tools/pictures.py
+	$(BIN)/python tools/cards.py
 	$(BIN)/python tools/notebooks.py sync
 
-check: $(STAMP) ## fail where a notebook differs from its source or carries outputs
+check: $(STAMP) ## fail where a notebook, picture or card differs from its source
 	$(BIN)/python tools/pictures.py --check
+	$(BIN)/python tools/cards.py --check
 	$(BIN)/python tools/notebooks.py check
 
 lint: $(STAMP) ## ruff, on code and notebooks
