@@ -150,6 +150,9 @@ Ceiling: full fine-tuning, {settings["full_fine_tuning"]}. Each task's own figur
 |---|---|---|---|---|---|---|---|
 {chr(10).join(parts)}
 
+Words are used as this small world uses them: to give, hand, lend and send are one act there, and so are to
+bring, carry, take and move. A paraphrase may exchange them.
+
 Knobs: `seed` (other examples), `relatedness` (share of surfaces on which a rule keeps its meaning),
 `conflict` (share of surfaces on which two rules that read the same input also share prompt and answers),
 `noise` (share of wrong training labels), `sizes`. Licence: MIT.
