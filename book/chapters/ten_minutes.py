@@ -6,7 +6,7 @@
 #     name: python3
 #   pha:
 #     colab: [faiss-cpu]
-#     quick: {N: 48, STEPS: 6, WATCH: [0, 3, 6]}
+#     quick: {N: 48, STEPS: 6, WATCH: [0, 3, 6], ROWS: 10, LOOK: 10, DRAWS: 1}
 # ---
 
 # %% [markdown]
@@ -29,8 +29,8 @@
 #
 # **You need** PyTorch basics and a rough idea of a transformer.
 #
-# **Time.** Ten minutes to read. The code runs on two CPU cores, no
-# GPU; the last cell prints how long it took, and on what.
+# **Time.** Ten minutes to read, on two CPU cores; the next cells say
+# how long the code takes.
 
 # %%
 import time
@@ -49,6 +49,9 @@ torch.manual_seed(SEED)
 began = time.perf_counter()
 print(f"pha_lite {pha_lite.__version__}, torch {torch.__version__}")
 print(f"on the CPU, {torch.get_num_threads()} threads, seed {SEED}")
+
+# %%
+Markdown(records.run_time("ten_minutes"))
 
 # %% [markdown]
 # ## The problem in one picture
@@ -165,6 +168,8 @@ Markdown(
 # %%
 STEPS = 800
 WATCH = [0, 20, 50, 100, 200, 400, STEPS]  # steps to look at
+ROWS = 400  # test rows per task; for a first look fewer will do:
+LOOK = 100
 
 watched = {name: suite[name].sample(12, split="test") for name in tasks}
 texts = [t for task in watched.values() for t in task["test"]["source"]]
@@ -179,12 +184,12 @@ def look(step, model):
         prototypes.append(table.detach().numpy().copy())
 
 
-before = evaluate_tasks(model, tasks, "test", limit=100)
+before = evaluate_tasks(model, tasks, "test", limit=LOOK)
 settings = TrainConfig(steps=STEPS, lr=6e-3, eval_every=0, seed=SEED)
 clock = time.perf_counter()
 result = train(model, tasks, settings, progress=False, callback=look)
 seconds = time.perf_counter() - clock
-after = evaluate_tasks(model, tasks, "test")
+after = evaluate_tasks(model, tasks, "test", limit=ROWS)
 
 
 # %%
@@ -236,7 +241,7 @@ plots.losses(
 # 75 % on *validation* data: what is not learnt cannot be handed on.
 
 # %%
-scores = evaluate_tasks(model, tasks, "validation", limit=100)
+scores = evaluate_tasks(model, tasks, "validation", limit=LOOK)
 mean = {rule: m for rule, (m, *_) in by_rule(scores).items()}
 order = sorted(mean, key=mean.get, reverse=True)
 learnt = [r for r in order if mean[r] > 75] or order[:1]
@@ -258,7 +263,7 @@ Markdown(
 pairs = [
     (name, suite.rivals(name)[0]) for name in suite.half("conflicting")
 ]
-swap = swap_test(model, tasks, pairs, limit=200)
+swap = swap_test(model, tasks, pairs, limit=ROWS // 2)
 lost = 100 * np.mean(list(swap.values()))
 Markdown(
     "On the conflicting tasks, the rival's prototype costs "
@@ -370,28 +375,29 @@ plots.retrieval_bars(
 
 # %%
 STARTS = ["retrieved", "loss", "mean", "random", "fresh"]
+DRAWS = 3  # of 16 examples
 
 
-def compare(names, draws=3, **tuning):
+def compare(names, draws, **tuning):
     """Start -> scores in percent, before and after tuning."""
     table = {start: ([], []) for start in STARTS}
     for name in names:
         for start in STARTS:
             for seed in range(draws):
-                options = {"seed": seed, "limit": 100, **tuning}
+                options = {"seed": seed, "limit": LOOK, **tuning}
                 got = adapt(model, suite[name], K, start, **options)
                 table[start][0].append(100 * got.before)
                 table[start][1].append(100 * got.after)
     return table
 
 
-table = compare([f"{rule}/museum" for rule in learnt], lr=0.03)
+starts = compare([f"{rule}/museum" for rule in learnt], DRAWS, lr=0.03)
 
 # %%
 sides = ("the start alone", "after tuning the prototype")
 plots.intervals(
     {
-        side: {s: interval(pair[i]) for s, pair in table.items()}
+        side: {s: interval(pair[i]) for s, pair in starts.items()}
         for i, side in enumerate(sides)
     },
     title="Starts for new tasks, 16 examples each",
@@ -402,7 +408,7 @@ plots.intervals(
 )
 
 # %%
-first = {start: np.mean(pair[0]) for start, pair in table.items()}
+first = {start: np.mean(pair[0]) for start, pair in starts.items()}
 told = [f"{start} **{score:.0f} %**" for start, score in first.items()]
 Markdown(
     f"New tasks: {len(learnt)} ({', '.join(learnt)}). Right before "
@@ -789,7 +795,9 @@ Markdown(
 #
 # ```python
 # for start in ("retrieved", "loss", "fresh"):
-#     got = adapt(model, suite["other/hotel"], K, start, seed=SEED)
+#     got = adapt(
+#         model, suite["other/hotel"], K, start, seed=SEED, limit=LOOK
+#     )
 #     print(start, got.source, got.before, got.after)
 # ```
 #
