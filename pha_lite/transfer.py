@@ -87,5 +87,6 @@ def mixture(model: PHAModel, like, seed: int = 0) -> Tensor | None:
     if not shares:
         raise PHAError("like={}: name at least one task and its share.")
     result = torch.zeros(len(names))
-    result[model.task_ids(list(shares), len(shares))] = torch.tensor(list(shares.values()))
+    values = torch.tensor(list(shares.values()), dtype=result.dtype)  # whole numbers, too
+    result[model.task_ids(list(shares), len(shares))] = values
     return result

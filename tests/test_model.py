@@ -523,6 +523,13 @@ def test_where_a_new_task_starts(build):
     assert torch.equal(prototypes.vectors[6], table[model.config.tasks.index(nearest)])
 
 
+def test_a_share_may_be_a_whole_number(build):
+    model = build()
+    model.add_task("copy", like={"mood": 1, "season": 0})
+    vectors = model.trained.prototypes.vectors
+    assert torch.equal(vectors[-1], vectors[0])
+
+
 def test_fresh_and_random_starts_follow_the_seed(build):
     def row(like, seed):
         model = build()
