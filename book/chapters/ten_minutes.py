@@ -496,6 +496,7 @@ def seeds_of(method, half, n=100):
     return [100 * r["test"][half] for r in rows]
 
 
+# %%
 plots.intervals(
     {
         h: {m: interval(seeds_of(k, h)) for k, m in METHODS.items()}
@@ -530,6 +531,7 @@ def table(head, rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+# %%
 Markdown(
     table(
         ["PHA minus ...", *(f"{h} half" for h in HALVES)],
@@ -603,6 +605,7 @@ def start_scores(start, k, when="after"):
 
 ALL = "retrieved loss oracle mean random wrong fresh fresh_adapter"
 ALL = {start: start.replace("_", " ") for start in ALL.split()}
+# %%
 views = {"the start alone": (16, "before")}
 views |= {f"tuned, k = {k}": (k, "after") for k in KS}
 plots.intervals(
