@@ -24,15 +24,17 @@ book: $(STAMP) ## build the book into _build/html
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
 
-sync: $(STAMP) ## write notebooks, their Colab copies, pictures and cards from their sources
+sync: $(STAMP) ## write notebooks, Colab copies, pictures, cards and tables from their sources
 	$(BIN)/python tools/pictures.py
 	$(BIN)/python tools/cards.py
 	$(BIN)/python tools/notebooks.py sync
+	$(BIN)/python tools/reference.py
 
-check: $(STAMP) ## fail where a notebook, picture or card differs from its source
+check: $(STAMP) ## fail where a notebook, picture, card or table differs from its source
 	$(BIN)/python tools/pictures.py --check
 	$(BIN)/python tools/cards.py --check
 	$(BIN)/python tools/notebooks.py check
+	$(BIN)/python tools/reference.py --check
 
 lint: $(STAMP) ## ruff, on code and notebooks
 	$(BIN)/ruff check .

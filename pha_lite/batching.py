@@ -41,7 +41,8 @@ def collate(
         rows: B entries of `encode`'s list.
         task_ids: B positions in `model.config.tasks`.
 
-    Returns: input_ids (B, S), attention_mask (B, S), labels (B, L) with -100 in the padding, which
+    Returns:
+        input_ids (B, S), attention_mask (B, S), labels (B, N) with -100 in the padding, which
         cross entropy ignores, task_ids (B,).
     """
     sources, targets = zip(*rows, strict=True)

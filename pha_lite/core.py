@@ -27,7 +27,9 @@ class PHAOutput:
     Attributes:
         loss: lm_loss + instance_weight * ir_loss + prototype_weight * pro_loss; None, like
             lm_loss and logits, for a batch without labels.
-        lm_loss, ir_loss, pro_loss: the terms, unweighted; a contrastive term that is off is 0.
+        lm_loss: the language-model term.
+        ir_loss: the instance term, unweighted; 0 where it is off.
+        pro_loss: the prototype term, unweighted; 0 where it is off.
         logits: (B, N, V).
         embeddings: (B, e) normalised instance embeddings; None without a retriever.
     """

@@ -99,15 +99,15 @@ def adapt(
 ) -> FewShotResult:
     """Give a copy of the model one more task, tune it on k examples, score it before and after.
 
-    The model itself does not change by one bit. Starts of the new task's prototype:
+    The model itself does not change by one bit. Starts of the new task's prototype::
 
-        retrieved      the prototype with the highest mean cosine to the k inputs (ours, see above)
-        loss           among the nearest prototypes the one with the lowest loss on the k examples
+        retrieved      the one with the highest mean cosine to the k inputs (ours)
+        loss           the one with the lowest loss on the k examples
         fresh          newly initialised, as before training
-        random         the prototype of a random trained task
+        random         that of a random trained task
         mean           the mean of all prototypes
-        oracle, wrong  the prototype of the trained task named by the argument of that name
-        fresh_adapter  no prototype at all: a new ordinary adapter in the bare T5, tuned whole
+        oracle, wrong  that of the trained task which the argument of that name gives
+        fresh_adapter  none at all: a new ordinary adapter in the bare T5, tuned whole
 
     Args:
         model: trained.
@@ -178,7 +178,8 @@ def swap_test(
         pairs: (task, the task whose prototype takes its place).
         limit: at most so many rows per task.
 
-    Returns: pair -> difference of the two scores, in the first task's metric.
+    Returns:
+        pair -> difference of the two scores, in the first task's metric.
     """
     scores: dict[tuple[str, str], float] = {}
     cut = {}

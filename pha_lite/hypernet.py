@@ -36,7 +36,7 @@ class Prototypes(nn.Module):
 class HyperNetwork(nn.Module):
     """Generates the adapters of K tasks for all L layers in one batched call.
 
-    With k_t the task's vector and e_l the layer's embedding:
+    With k_t the task's vector and e_l the layer's embedding::
 
         x_{t,l} = LayerNorm( W2 ReLU( W1 [k_t ; e_l] + c1 ) + c2 )
         W_up = H_up x    W_down = H_down x    b_up = h_up x    b_down = h_down x

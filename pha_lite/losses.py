@@ -14,7 +14,7 @@ def lm_loss(
 ) -> Tensor:
     """Label-smoothed cross-entropy over real target tokens.
 
-    For one token with log-probabilities log p and the right token y, over a vocabulary of V:
+    For one token with log-probabilities log p and the right token y, over a vocabulary of V::
 
         loss = -(1 - s) log p_y - s / V * sum_v log p_v
 
@@ -39,7 +39,7 @@ def lm_loss(
 def instance_loss(z: Tensor, tasks: Tensor, temperature: float = 0.1) -> Tensor:
     """L_IR: pulls instances of one task together, and away from those of other tasks.
 
-    Mean over the anchors i that have another item of their task in the batch, P(i) not empty, of
+    Mean over the anchors i that have another item of their task in the batch, P(i) not empty, of::
 
         -1/|P(i)| sum_{p in P(i)} [ z_i.z_p / tau - log sum_{a != i} exp(z_i.z_a / tau) ]
 
@@ -66,6 +66,8 @@ def prototype_loss(
     z: Tensor, prototypes: Tensor, tasks: Tensor, temperature: float = 0.1, form: str = "released"
 ) -> Tensor:
     """L_Pro: pulls every instance to its task's prototype, and away from the others.
+
+    It is::
 
         mean_i of -[ z_i.k_{t(i)} / tau - log sum_t exp(z_i.k_t / tau) ]
 

@@ -30,7 +30,8 @@ class PHAModel(PHACore):
     Attributes:
         t5: the frozen T5; its feed-forward hooks apply the adapters of the current batch.
         trained: `Trained`, all that is optimised, saved and loaded.
-        tokenizer, config: the T5's tokenizer and the `PHAConfig`, task order included.
+        tokenizer: the T5's tokenizer.
+        config: the `PHAConfig`, task order included.
 
     >>> model = PHAModel.from_backbone("tiny", PHAConfig.tiny(tasks=["mood", "topic"]))
     >>> batch = model.batch(["a dull film", "a match report"], ["bad", "sport"], ["mood", "topic"])

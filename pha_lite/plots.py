@@ -115,6 +115,15 @@ def finish(
     return describe(fig, alt)
 
 
+# On a phone a legend over the axes grows upwards into the title; under them there is room.
+_LEGEND_BELOW = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
+
+
+def _legend_room(names: Sequence) -> int:
+    """Pixels under the axes for their title, their labels and a legend of two names a line."""
+    return 66 + 22 * ((len(names) + 1) // 2)
+
+
 def unit(vectors) -> np.ndarray:
     """Rows scaled to length 1, as both contrastive losses see them: (n, e) float64."""
     vectors = np.asarray(vectors, dtype=np.float64)
@@ -382,9 +391,9 @@ def intervals(
         fig,
         title,
         alt,
-        height or 190 + 46 * len(rows),
-        above=46,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        height or 190 + 46 * len(rows) + 22 * (len(results) // 2),
+        below=_legend_room(results),
+        legend=_LEGEND_BELOW,
     )
     fig.update_xaxes(title_text=xtitle)
     fig.update_yaxes(
@@ -468,6 +477,7 @@ def lines(
                 x=[*x, *x[::-1]],
                 y=[*high, *low[::-1]],
                 fill="toself",
+                mode="lines",
                 fillcolor=colour,
                 opacity=0.18,
                 line={"width": 0},
@@ -492,8 +502,8 @@ def lines(
         title,
         alt,
         height,
-        above=46,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        below=_legend_room(results),
+        legend=_LEGEND_BELOW,
     )
     fig.update_xaxes(title_text=xtitle)
     fig.update_yaxes(title_text=ytitle)

@@ -108,7 +108,8 @@ class TaskSampler(Iterator):
 def mixing(sizes: Sequence[int], temperature: float) -> np.ndarray:
     """Share of each task, proportional to size^(1 / temperature) (Raffel et al. 2020, 3.5.2).
 
-    Returns: float array of the length of `sizes`, sum 1.
+    Returns:
+        float array of the length of `sizes`, sum 1.
     """
     logits = np.log(np.asarray(sizes, dtype=np.float64)) / temperature
     weights = np.exp(logits - logits.max())  # in logarithms: a low temperature must not overflow

@@ -164,7 +164,8 @@ class Cell:
 
     Attributes:
         half: "related", "conflicting" or "new" (a rule that no training task asks).
-        new_rule, new_surface: what of the cell is held out; both False for a training task.
+        new_rule: no training task asks the rule.
+        new_surface: no training task is about the surface.
         reversed: the label words are exchanged (the `relatedness` knob).
         told: the prompt names the question (the `conflict` knob).
     """

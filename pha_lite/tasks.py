@@ -2,7 +2,7 @@
 
 Everything the package trains on has this one shape, whether it comes from the embedded suite, from
 a benchmark's files or from a reader's own rows. A row is a `source` and a `target`, both plain
-text, as in T5: the model never sees a class number. Optional columns serve the metrics:
+text, as in T5: the model never sees a class number. Optional columns serve the metrics::
 
     label    class index (int), or the exact gold value where the target is a rounded number (float)
     answers  every accepted answer (list of str), for question answering

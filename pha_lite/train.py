@@ -1,7 +1,7 @@
 """Training: one plain loop with validation, early stopping, and exact resuming.
 
 Only the adapter parameters are optimised; T5 is frozen. A batch mixes tasks, one drawn per example
-(see `sampling`). With an `output_dir` the loop leaves there
+(see `sampling`). With an `output_dir` the loop leaves there::
 
     checkpoint.safetensors   all that resuming needs, replaced at every validation
     model.safetensors ...    the best weights, by `model.save_pretrained`, when training is over

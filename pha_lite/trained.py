@@ -19,8 +19,11 @@ class Trained(nn.Module):
         d: width of the T5.
         layers: number of layers of its encoder and its decoder.
 
-    Attributes (None where the configuration has no use for one):
-        encoder, decoder: `SharedAdapters` or `PerTaskAdapters`.
+    Each of its parts is None where the configuration has no use for it.
+
+    Attributes:
+        encoder: `SharedAdapters` or `PerTaskAdapters`.
+        decoder: the same, for the other stack.
         prototypes: `Prototypes`, one row per task (also the free embeddings of HyperFormer).
         hypernet: `HyperNetwork` over all layers whose adapters are generated, encoder first.
         retriever: `Retriever`.
