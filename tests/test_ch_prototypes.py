@@ -152,7 +152,16 @@ def test_recorded_results_are_read_as_the_experiments_write_them(chapter):
     halves = [{"related": 0.6, "conflicting": 0.7, "all": 0.65}] * 2
     rows = [{"n": 16, "method": "pha", "test": h, "swap": 0.1} for h in halves]
     rows += [{"n": 16, "method": "shared_adapter", "test": h} for h in halves]
-    lines = chapter["recorded"](rows).split("\n")
+    lines = chapter["methods_table"](rows).split("\n")
     assert lines[2] == "| 16 | pha | 60 (60 to 60) | 70 (70 to 70) | 10 (10 to 10) |"
     assert lines[3].endswith("| 70 (70 to 70) | – |")
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_each_form_is_shown_at_its_best_rate(chapter):
+    curve = [
+        {"method": f"variant: {form}", "lr": lr, "related": s, "conflicting": s, "all": s}
+        for form, lr, s in [("b", 0.001, 0.5), ("b", 0.01, 0.75), ("a", 0.001, 0.6)]
+    ]
+    lines = chapter["forms_table"](curve).split("\n")
+    assert lines[2:] == ["| b | 0.01 | 75 | 75 |", "| a | 0.001 | 60 | 60 |"]

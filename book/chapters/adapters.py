@@ -809,9 +809,9 @@ Markdown("\n".join(lines) + f"\n\nRates chosen: {rates}.")
 # chance for both owners if 32 rows are too few for anybody: then
 # sharing costs it nothing, because there was nothing to lose. An
 # interval in the table that contains zero leaves the question open.
-# (One who has twice the rows in a batch also learns sooner. Set
-# `PAIR_STEPS = 160` to see which gaps are more than a matter of
-# time.)
+# (The shared adapter also learns from every row of a batch, one of
+# two from half of them. Set `PAIR_STEPS = 160` to see which gaps are
+# more than a matter of time.)
 #
 # Neither owner is right for both pairs. That is the gap that the
 # next pages fill: *how much* two tasks share should itself be
@@ -1001,8 +1001,8 @@ def with_adapters(lr, seed):
 #
 # ```{admonition} Predict first
 # :class: tip
-# All three start as good as silent. Which one will have learnt
-# nothing after this few steps, and what would you try next?
+# Two of the three start silent. Which one does not? And which one
+# will have learnt nothing after so few steps?
 # ```
 
 # %%
@@ -1032,8 +1032,9 @@ Markdown("\n".join(lines))
 # *What to see:* compare the first two rows. They are about equally
 # large. If they are equally good, too, the place of the change, in
 # the attention or beside the FFN, matters little for this task. The
-# prompt has far fewer numbers, and all of them stand in front of the
-# first layer. If its row lies near 50 %, read it as *not learnt in
+# prompt has far fewer numbers, all of them stand in front of the
+# first layer, and it is not silent: eight random vectors come before
+# every text. If its row lies near 50 %, read it as *not learnt in
 # this budget* and not as *cannot*: in the paper that proposed it,
 # prompt tuning ran for tens of thousands of steps, and it caught up
 # with fine-tuning only on models of billions of parameters. Two
