@@ -55,6 +55,7 @@ def load_backbone(name: str | Path = "tiny", dtype: torch.dtype = torch.float32)
             f"name on the hub ({reason})"
         ) from error
     check_t5(t5)
+    t5.config._name_or_path = str(name)  # "tiny" on any machine, not where it lies on this one
     return t5.eval(), tokenizer
 
 

@@ -244,3 +244,14 @@ def test_other_members_of_the_family(family, small_config):
     )
     for handle in handles:
         handle.remove()
+
+
+def test_a_model_on_the_embedded_backbone_names_it_on_any_machine(tmp_path):
+    from pha_lite.config import PHAConfig
+    from pha_lite.model import PHAModel
+
+    pair = bb.load_backbone("tiny")
+    model = PHAModel.from_backbone(pair, PHAConfig.tiny(tasks=["a", "b"]))
+    assert model.backbone_name == "tiny"
+    model.save_pretrained(tmp_path)
+    assert PHAModel.from_pretrained(tmp_path).backbone_name == "tiny"
