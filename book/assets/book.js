@@ -15,8 +15,9 @@
           change[key + ".zerolinecolor"] = grid;
         }
       (layout.updatemenus || []).forEach((_, i) => {
-        change[`updatemenus[${i}].bgcolor`] = paper;
-        change[`updatemenus[${i}].font.color`] = ink;
+        // Plotly paints the pressed button nearly white in every theme: dark words on light, always.
+        change[`updatemenus[${i}].bgcolor`] = "#d5dbe1";
+        change[`updatemenus[${i}].font.color`] = "#2a3f5f";
       });
       Plotly.relayout(gd, change);
     }

@@ -14,9 +14,9 @@
 #
 # A frozen model is cheap to share and useless for a question it was
 # never asked. This page opens it at a few places and puts a small
-# trained network into each. **How can a few thousand trained numbers
-# change what a frozen model of two million does, and when should two
-# tasks own them together?**
+# trained network into each. **How can some thirty thousand trained
+# numbers change what a frozen model of two million does, and when
+# should two tasks own them together?**
 #
 # **After this page you can**
 #
@@ -75,9 +75,10 @@ Markdown(run_time("adapters"))
 # ```
 #
 # with $W_{\mathrm{down}}$ of shape $d \times b$ and $W_{\mathrm{up}}$
-# of shape $b \times d$. The narrow middle, the {term}`bottleneck`,
-# is what makes it small: two thin matrices in place of one of
-# $d \times d$.
+# of shape $b \times d$; the biases $b_{\mathrm{down}}$ and
+# $b_{\mathrm{up}}$ have $b$ and $d$ numbers. The narrow middle, the
+# {term}`bottleneck`, is what makes it small: two thin matrices in
+# place of one of $d \times d$.
 
 # %%
 loaded, tokenizer = load_backbone("tiny")
@@ -143,9 +144,9 @@ print(
 # ```
 #
 # The **sequential** adapter reads what the FFN has written, with a
-# residual of its own. HyperFormer {cite}`mahabadi2021hyperformer`
-# has this form, after {cite:t}`houlsby2019adapters`, who put a
-# second one behind the attention:
+# residual of its own. {cite:t}`houlsby2019adapters` and, after them,
+# HyperFormer {cite}`mahabadi2021hyperformer` have this form, with a
+# second adapter behind the attention:
 #
 # ```{math}
 # :label: eq-adapters-sequential
@@ -164,7 +165,8 @@ print(
 # Which is better is a question for experiments.
 # {cite:t}`he2022unified` compare such forms side by side and find
 # the parallel one ahead. Here is a real sub-layer, and both forms
-# written out:
+# written out. (In the T5 its $h$ has passed the block's attention
+# first. For a test of the formulas any states will do.)
 
 
 # %%
@@ -193,8 +195,8 @@ for name, result in ours.items():
 
 # %% [markdown]
 # The same adapter, and two different amounts: $\mathrm{LN}\,h$ and
-# $y$ live on different scales. One more reason to choose learning
-# rates anew for each form.
+# $y$ live on different scales. A reason to choose learning rates
+# anew for each form.
 #
 # The attribute `DenseReluDense` is a historical name; in our T5 the
 # FFN is a gated GELU. Does `pha_lite` compute the same two things
@@ -406,7 +408,8 @@ def batch_of(rows):
 # ```{admonition} Predict first
 # :class: tip
 # The adapters have not been trained at all. What share of the
-# probability over the vocabulary will they move, at the gains
+# probability over the vocabulary will they move from one piece to
+# another (half the sum of all absolute changes), at the gains
 # $10^{-4}$, $10^{-2}$ and 1?
 # ```
 
@@ -433,10 +436,12 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # *What to see:* with the small gain the model *is* the frozen model,
-# as far as anybody can tell. At gain 1 the untrained adapters have
-# rewritten its first word before they have learnt anything. (The
-# frozen model's loss is large, too: nobody has told it which words
-# are answers.)
+# as far as anybody can tell. (By the square of the gain its share
+# should be ten thousand times smaller than that of $10^{-2}$; what
+# you read there is mostly the rounding of 32-bit floats.) At gain 1
+# the untrained adapters have rewritten the first word before they
+# have learnt anything. The frozen model's loss is large, too: nobody
+# has told it which words are answers.
 #
 # So why not start at exactly zero? Look at the gradient. By the
 # chain rule, $W_{\mathrm{up}}$ learns through the hidden numbers and
@@ -470,16 +475,18 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # *What to see:* at gain 0 only `up_bias` gets a gradient, and both
 # matrices get none. It stays so, however long you train: zero is a
-# saddle point that they never leave. At $10^{-4}$ the gradients are
-# small but there. That is enough for Adam, which divides each
-# gradient by its own running size: at our learning rates the first
-# step moves a number by a hundred times the largest entry of the
-# start, or more. The start is silent, and forgotten within a step.
+# saddle point (no slope, and yet no minimum) that they never leave.
+# At $10^{-4}$ the gradients are small but there. That is enough for
+# Adam, which divides each gradient by its own running size: its
+# first step moves a number by about the learning rate. Ours, below,
+# are a hundred times $g u$ or more, and $g u$ is the largest entry
+# of the start. The start is silent, and forgotten within a step.
 #
 # ### Does it matter for learning?
 #
 # A plain training loop, for anything that hangs on a frozen model.
-# Only the weights handed to it are trained.
+# Only the weights handed to it are trained; `look`, if given, is
+# called before each step and after the last, to watch.
 
 # %%
 STEPS = 40  # optimiser steps on one task
@@ -505,7 +512,7 @@ def fit(model, weights, rows, lr, seed, look=None):
 
 # %% [markdown]
 # An answer is right when its word is the likelier one of the task's
-# two label words, summed over the pieces of the word.
+# two label words: log probabilities, summed over the word's pieces.
 
 
 # %%
@@ -596,13 +603,15 @@ told = [
 Markdown("At the last step: " + "; ".join(told) + ".")
 
 # %% [markdown]
-# *What to see:* all four curves begin at chance, because nobody
-# knows the answers yet. Follow the two lines of each gain. If those
-# of gain 1 stay below, the likely reason is what they have to undo:
-# random functions in seven layers change what every later frozen
-# layer reads. With more steps they may still arrive; they have a
-# longer way. The bands are 95 % intervals over three seeds, so do
-# not read much into a gap that they cover.
+# *What to see:* all four curves begin near chance, because nobody
+# knows the answers yet. (A point near chance without a band: as a
+# rule every row gets the same word, whatever the seed.) Follow the
+# two lines of each gain. If those of gain 1 stay below at both
+# rates, the larger one has not made up for the start. The likely
+# reason is what they have to undo: random functions in seven layers
+# change what every later frozen layer reads. They have a longer way;
+# try `STEPS = 160` to see them move. The bands are 95 % intervals
+# over three seeds, so do not read much into a gap that they cover.
 
 # %% [markdown]
 # ## Where to put them
@@ -610,8 +619,8 @@ Markdown("At the last step: " + "; ".join(told) + ".")
 # Encoder adapters change how the text is *read*, decoder adapters
 # how the answer is *written*. PHA trains ordinary ones in the
 # encoder and generates those of the decoder. Would one side do?
-# `time` asks whether the writer of a review speaks of the past. We
-# fix one learning rate for all; exercise 2 lets you vary things.
+# `time` asks whether the writer of a review speaks of the past. One
+# learning rate serves all here; exercise 2 varies it.
 #
 # ```{admonition} Predict first
 # :class: tip
@@ -637,11 +646,14 @@ plots.intervals(
 # %% [markdown]
 # *What to see:* compare the two colours within a row. If their order
 # turns round between the row of the encoder and that of the decoder,
-# then there is no best side, only a best side *for a task*: a
+# then no side is the better one for every task, in so few steps: a
 # decoder adapter can use only what the frozen encoder already shows,
 # and an encoder adapter can only prepare what the frozen decoder
-# already looks for. If the last row lies near the better side for
-# both colours, it is the safe choice for tasks you do not know yet.
+# already looks for. That need not be a limit. With `STEPS = 160` a
+# side that stood at chance may learn the task after all. Mind the
+# intervals, too: three seeds can lie far apart. If the last row lies
+# near the better side for both colours, it is the safe choice for
+# tasks you do not know yet.
 
 # %% [markdown]
 # ## What it costs
@@ -693,7 +705,7 @@ Markdown(
 # beforehand. One set of adapters gives one answer to a review. The
 # two right answers are drawn independently, so they differ in half
 # of the reviews, and there one task must lose. Over both tasks that
-# is at most 75 % on average.
+# is at most 75 % on average: a ceiling, not a forecast.
 #
 # Only 32 rows per task, as sharing should pay where rows are few.
 # The rule for the learning rate is the same for everyone: train at
@@ -801,21 +813,22 @@ rates = ", ".join(f"{p}, {o}: {lr:g}" for (p, o), lr in chosen.items())
 Markdown("\n".join(lines) + f"\n\nRates chosen: {rates}.")
 
 # %% [markdown]
-# *What to see:* read the table's sign. Plus means that sharing won.
+# *What to see:* read the table's sign. Plus means that sharing won;
+# an interval that contains or touches zero leaves the question open.
 # On the related pair the second task's rows can stand in for more
 # rows of the first. On the conflicting pair look at `time` in the
 # figure: what its own adapter can learn, the shared one has to trade
 # against the answers to another question. `sentiment` stays near
 # chance for both owners if 32 rows are too few for anybody: then
-# sharing costs it nothing, because there was nothing to lose. An
-# interval in the table that contains zero leaves the question open.
+# sharing costs it nothing, because there was nothing to lose.
 # (The shared adapter also learns from every row of a batch, one of
 # two from half of them. Set `PAIR_STEPS = 160` to see which gaps are
 # more than a matter of time.)
 #
-# Neither owner is right for both pairs. That is the gap that the
-# next pages fill: *how much* two tasks share should itself be
-# learnt.
+# Neither owner can be right for every pair: one for both has a ceiling
+# where tasks conflict, and one each never sees the other's rows where
+# they agree. That is the gap that the next pages fill: *how much* two
+# tasks share should itself be learnt.
 
 # %% [markdown]
 # ```{admonition} Trap: a batch of one row, and results in globals
@@ -825,9 +838,10 @@ Markdown("\n".join(lines) + f"\n\nRates chosen: {rates}.")
 # name. A test set of 17 rows in batches of 16 ends with a batch of
 # one: there is no second name, and evaluation dies right there. And
 # what the losses need travels in *module-level globals*, which the
-# decoder writes and the model around it reads. So the mode that does
-# not write them cannot run, and with two models in one process the
-# last one to speak overwrites the other's.
+# decoder writes and the model around it reads. So of the decoder's
+# modes (generated or ordinary adapters) only the one that writes
+# them all can run, and with two models in one process the last one
+# to speak overwrites the other's.
 # ```
 #
 # Both in a few lines of our own. The check also passes a mixed batch
@@ -959,7 +973,7 @@ assert far < 0.01 * moved
 
 # %% [markdown]
 # Merging writes into the matrices of the model it was given. Had
-# `wrapped` not made a copy, our frozen T5 would be frozen no more.
+# `wrapped` not made a copy, our frozen T5 would be another one now.
 #
 # **Prompt tuning** {cite}`lester2021prompt` leaves every layer alone
 # and puts $m$ trained vectors in front of the input, as if the text
@@ -1030,15 +1044,15 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # *What to see:* compare the first two rows. They are about equally
-# large. If they are equally good, too, the place of the change, in
-# the attention or beside the FFN, matters little for this task. The
-# prompt has far fewer numbers, all of them stand in front of the
-# first layer, and it is not silent: eight random vectors come before
-# every text. If its row lies near 50 %, read it as *not learnt in
-# this budget* and not as *cannot*: in the paper that proposed it,
-# prompt tuning ran for tens of thousands of steps, and it caught up
-# with fine-tuning only on models of billions of parameters. Two
-# rates, three seeds and one task make no ranking of methods.
+# large. If they are equally good, too, then a change in the attention
+# and one beside the FFN both do for this task; where both nearly solve
+# it, it cannot rank them. The prompt has far fewer numbers, all of them
+# stand in front of the first layer, and it is not silent: eight random
+# vectors come before every text. If its row lies near 50 %, read it as
+# *not learnt in this budget* and not as *cannot*: in the paper that
+# proposed it, prompt tuning ran for tens of thousands of steps, and it
+# caught up with fine-tuning only on models of billions of parameters.
+# Two rates, three seeds and one task make no ranking of methods.
 
 # %% [markdown]
 # ## What could go wrong
@@ -1109,13 +1123,13 @@ Markdown("\n".join(lines))
 #         print("  rate", lr, np.round([run[2] for run in runs]))
 # ```
 #
-# Look at the seeds before you read a trend. A narrow adapter that
-# stays at chance at the small rate need not lack *room*. Adam moves
-# every number by about the rate, and an adapter's output is a sum
-# over its $b$ hidden numbers: in the same number of steps a narrow
-# one simply gets less far. Try the larger rate, or more steps. A
-# wide one gets far with any rate, and too far with a large one.
-# Width and rate have to be chosen together.
+# Look at the seeds before you read a trend, and compare each width at
+# its better rate. A narrow adapter that stays at chance at the small
+# rate need not lack *room*. Adam moves every number by about the rate,
+# and an adapter's output is a sum over its $b$ hidden numbers: in the
+# same number of steps a narrow one simply gets less far. Try the larger
+# rate, or more steps. A wide one gets far with either rate, and may get
+# too far with the larger. Width and rate have to be chosen together.
 # ````
 
 # %% [markdown]
@@ -1174,14 +1188,14 @@ Markdown("\n".join(lines))
 # ```
 #
 # To merge means to find one matrix $W'$ with the same outputs. $x W$
-# and $x A B$ are both linear in the same $x$, so $W' = W + A B$ is
-# that matrix. The adapter is not linear because of its ReLU: no
-# matrix does what it does. Without the ReLU it would be the matrix
-# $W_{\mathrm{down}} W_{\mathrm{up}}$, but in the parallel place it
-# runs beside a whole FFN, which is not linear either: there is no
-# $W$ beside it to be added to. LoRA takes care to sit beside a
-# single matrix. (Sequential and without the ReLU, it *could* be
-# merged, into the FFN's last matrix.)
+# and $x A B$ are both linear in the same $x$, so
+# $W' = W + \tfrac{\alpha}{r} A B$ is that matrix. The adapter is not
+# linear because of its ReLU: no matrix does what it does. Without the
+# ReLU it would be the matrix $W_{\mathrm{down}} W_{\mathrm{up}}$, but
+# in the parallel place it runs beside a whole FFN, which is not linear
+# either: there is no $W$ beside it to be added to. LoRA takes care to
+# sit beside a single matrix. (Sequential and without the ReLU, it
+# *could* be merged, into the FFN's last matrix.)
 # ````
 
 # %% [markdown]
@@ -1232,9 +1246,9 @@ Markdown("\n".join(lines))
 # print({n: w.grad.norm().item() for n, w in half[0].named_parameters()})
 # ```
 #
-# The model does not change at all. `up` and `up_bias` get a
-# gradient, `down` gets none in the first step and has one from the
-# second step on. So this start is as silent as zero and learns. It
+# The model does not change at all. `up` and `up_bias` get a gradient;
+# `down` and `down_bias` get none in the first step and have one from
+# the second step on. So this start is as silent as zero and learns. It
 # would have been a fair choice for the release, too.
 # ````
 
@@ -1249,8 +1263,8 @@ Markdown("\n".join(lines))
 # - The start is close to zero, so that training begins at the frozen
 #   model, and not at zero, where both matrices wait for each other.
 # - $L(2db + b + d)$ numbers; a copy for every task adds up.
-# - Sharing helps related tasks and hurts conflicting ones. Neither
-#   rule is right for all pairs.
+# - Sharing can help related tasks, whose rows add up, and has a
+#   ceiling where tasks conflict. No rule is right for all pairs.
 # - LoRA changes matrices, can be merged and is silent at the start;
 #   prompt tuning changes only the input.
 #

@@ -71,17 +71,18 @@ Markdown(run_time("hypernetworks"))
 #
 # A network whose output is the weights of another network is a
 # {term}`hypernetwork` {cite}`ha2017hypernetworks`. HyperFormer
-# {cite}`mahabadi2021hyperformer` lets one hypernetwork write the
-# adapters of many tasks and of all layers. It reads two learned
-# vectors:
+# {cite}`mahabadi2021hyperformer`, in its compact form, lets one
+# hypernetwork write the adapters of many tasks and of all layers. It
+# reads learned vectors:
 #
 # - a {term}`task embedding` $k_t$, one per task;
-# - a {term}`layer embedding` $e_\ell$, one per layer.
+# - a {term}`layer embedding` $e_\ell$, one per layer;
+# - a third one that tells the two adapters of a layer apart.
 #
-# PHA {cite}`zhao2023pha` keeps this hypernetwork and calls the task's
-# vector a {term}`prototype`. Two more losses then decide where
-# prototypes lie. They are the matter of later pages. Here any vector
-# per task will do.
+# PHA {cite}`zhao2023pha` has one adapter per layer, so it needs only
+# the first two. It calls the task's vector a {term}`prototype`. Two
+# more losses then help to decide where prototypes lie. They are the
+# matter of later pages. Here any vector per task will do.
 #
 # ```{figure} ../figures/hypernetworks_shapes.svg
 # :alt: Two small boxes on the left, the task's vector k and the layer's vector e with 64 numbers each, lead into one trunk, 128 to 128 to 64. Its output x, 64 numbers, leads to four boxes: down and up, both large, and two thin ones for the biases. They give d times b, b, b times d and d numbers.
@@ -179,8 +180,8 @@ class Hyper(nn.Module):
 
 # %% [markdown]
 # `AdapterWeights` is a named tuple of the four parts. We build the
-# hypernetwork for the embedded backbone, with the sizes of
-# `PHAConfig.tiny`, and let it write the adapters of five tasks.
+# hypernetwork for our small T5, with the sizes of `PHAConfig.tiny`,
+# half of those above, and let it write the adapters of five tasks.
 
 # %%
 t5, tokenizer = load_backbone("tiny")
@@ -193,7 +194,8 @@ for name, part in written._asdict().items():
     print(f"{name:9}", tuple(part.shape))
 
 # %% [markdown]
-# The first two dimensions are the layer and the task.
+# The first two dimensions are the layer and the task. `unbind()`, in
+# some cells below, takes an `AdapterWeights` apart along the first.
 #
 # ### Is it right?
 #
@@ -308,10 +310,11 @@ Markdown("\n".join(lines))
 # W_{t,\ell} = c + \sum_{m=1}^{64} x_{t,\ell,m}\, H_m
 # ```
 #
-# So a hypernetwork of this form stores 64 adapters and an offset,
-# and each adapter it writes is a mixture of them. The trunk only
-# decides the shares. That is the gain: tasks share the 64. It is a
-# limit, too. What lies outside their span, no task can have.
+# The m-th columns of the four heads together make one adapter. So a
+# hypernetwork of this form stores 64 adapters and an offset, and each
+# adapter it writes is a mixture of them. The trunk only decides the
+# shares, which may be negative. That is the gain: tasks share the 64.
+# It is a limit, too. What lies outside their span, no task can have.
 
 # %%
 tasks = [1, 2, 4, 8, 16, 32]
@@ -361,8 +364,9 @@ Markdown(
 # $y = hW$ sums over `fan` inputs ($d$ for the down matrix, $b$ for
 # the up matrix). For $y$ to vary as much as $h$ does, its weights
 # need $\mathrm{Var}(W) = 1/\mathrm{fan}$. And by
-# {eq}`eq-hypernetworks-mix` a written weight is a sum over $x$. The
-# layer norm fixes the length of $x$: $\sum_m x_m^2 = 64$. So
+# {eq}`eq-hypernetworks-mix` a written weight is a sum over $x$, whose
+# length the layer norm fixes: at the start, $\sum_m x_m^2 = 64$. So,
+# for independent numbers in $H$ with mean zero,
 #
 # ```{math}
 # :label: eq-hypernetworks-fan
@@ -411,7 +415,9 @@ STARTS = {
 # What does an adapter add, compared with the feed-forward part beside
 # which it hangs? We run the frozen T5 on 64 reviews, keep what each
 # decoder layer's FFN reads and gives, and let written adapters read
-# the same.
+# the same. We compare sizes by the root mean square (rms), and put
+# the adapters' over the FFN's: once as written, once with the written
+# biases set to zero.
 
 # %%
 suite = load_suite(seed=SEED)
@@ -498,21 +504,22 @@ Markdown("\n".join(lines))
 # {eq}`eq-hypernetworks-fan` says: $\sqrt{1/3} \approx 0.58$ for the
 # default, $\sqrt{1/d}$ and $\sqrt{1/b}$ for hyper-fan-in. Now read
 # the ratios in bold. Under PyTorch's default the adapter drowns the
-# layer it should correct. The two matrices of hyper-fan-in keep
-# about the scale of their *input* (last column), and the written
-# biases, with `fan = 1`, come on top. That is still several times
-# what the FFN adds, for the FFN of a trained T5 adds little to what
-# it reads. Only with the factor 0.001 does the model start as good
-# as untouched. And since both matrices carry that factor, their
-# product carries it twice: almost all that such an adapter says at
-# first is its written bias.
+# layer it should correct. Hyper-fan-in is quieter, and still louder
+# than the FFN. Its matrices keep the scale of what the adapter
+# *reads*, and next to that the FFN of this T5 gives little. The
+# written biases, with `fan = 1`, come on top (the last column leaves
+# them out). Only with the factor 0.001 does the model start almost
+# untouched. And since both matrices carry that factor, their product
+# carries it twice: almost all that such an adapter says at first is
+# its written bias.
 
 # %% [markdown]
 # ### The first steps
 #
 # Does it matter for training, or does the optimiser repair a bad
 # start at once? Two tasks, three starts, two seeds, the same few
-# steps.
+# steps. The model is the baseline `"task_embedding"`: our
+# hypernetwork in the decoder, trained adapters in the encoder.
 #
 # ```{admonition} Predict first
 # :class: tip
@@ -565,20 +572,24 @@ plots.finish(
     fig,
     "The first steps under three starts",
     "Loss over the first training steps on a logarithmic axis, two "
-    "lines for each start. The lines of PyTorch's default begin "
-    "highest, those of hyper-fan-in times 0.001 begin lowest.",
+    "lines for each start. At the first step those of hyper-fan-in "
+    "times 0.001 are low; after some steps all lines lie close.",
     above=66,
     legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
 )
 
 # %% [markdown]
 # *What to see:* look at the first points, before anything is learnt.
-# Under PyTorch's default the adapters drown the model, and its loss
-# starts far above that of the untouched T5. Then follow the lines to
-# the right: the optimiser brings all of them down, but a careless
-# start spends its first steps on undoing noise. What is left of the
-# gap at the end is the price within these few steps. A longer run
-# may close it.
+# With the factor 0.001 the loss is about that of the frozen T5; loud
+# adapters mostly start above it. Now follow the lines. Does the quiet
+# start stay ahead? Its loss, too, can leap up. AdamW moves every
+# number in a head by about the learning rate, however small that
+# number is, and 0.003 is far more than the quiet start drew. After a
+# step or two little is left of it. At the end, compare the gap
+# between two starts with the gap between the two lines of one. If it
+# is no larger, the optimiser has repaired the start. So the start
+# decides the first loss, and the learning rate the next ones. Try
+# `lr=3e-4`, the release's.
 
 # %% [markdown]
 # ## Once per task, not once per row
@@ -729,7 +740,7 @@ plots.lines(
     alt="Two lines over the rows of a batch: milliseconds per row and "
     "per task, with bands from the fastest to the slowest of several "
     "runs. The line for per row climbs with the batch, the line for "
-    "per task hardly does.",
+    "per task more slowly.",
     xtitle="rows in the batch (8 tasks)",
     ytitle="time (milliseconds)",
     log=True,
@@ -742,10 +753,13 @@ Markdown(
 )
 
 # %% [markdown]
-# *What to see:* at 8 rows of 8 tasks there is nothing to save, and
-# grouping may even cost a little. From there on, one line pays for
-# every row and the other for every task. The bands reach from the
-# fastest to the slowest run. On a busy machine they are wide.
+# *What to see:* compare the slopes, then look for a crossing. At 8
+# rows of 8 tasks there is nothing to save, and sorting rows and
+# looping over tasks cost time of their own. So for small batches our
+# way may be the slower one. But each further row makes the released
+# way write one more adapter; ours only reads one more row. The bands
+# reach from the fastest to the slowest run. On a busy machine they
+# are wide.
 
 # %% [markdown]
 # ```{admonition} Trap: written again for every word
@@ -754,8 +768,10 @@ Markdown(
 # the model *answers*, the decoder runs once per word that it writes,
 # and each time the same weights are written again, again for every
 # row. The answers are right, so no test of accuracy ever finds it.
-# This is about the released code, not about the method. The cell
-# below counts the calls, and times both ways.
+# This is about the released code, not about the method. The cells
+# below count the calls, and time both ways. In `pha_lite`, `start`
+# writes the adapters and runs the encoder; a hook on the decoder then
+# imitates the release.
 # ```
 
 
@@ -817,9 +833,10 @@ Markdown(
 
 # %% [markdown]
 # *What to see:* the count is the point: one call against one per
-# word, eight adapters per layer against 48 for each word. What it
-# costs in time depends on how large the adapters are beside the
-# model, and on the machine.
+# word, eight adapters per layer against 48 for each word. (The call
+# inside `start` is left out of the release's count.) What it costs in
+# time depends on how large the adapters are beside the model, and on
+# the machine.
 
 # %% [markdown]
 # ## Between two tasks

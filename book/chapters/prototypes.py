@@ -29,8 +29,9 @@
 #   two ways in which it stops.
 #
 # **You need** the instances' loss from
-# [the retriever](retriever.ipynb) and the bottleneck from
-# [Adapters](adapters.ipynb). If you have not seen PHA at work yet,
+# [the retriever](retriever.ipynb), and from
+# [Hypernetworks](hypernetworks.ipynb) what the network reads and
+# writes. If you have not seen PHA at work yet,
 # [Ten minutes](ten_minutes.ipynb) shows it from outside.
 
 # %%
@@ -106,8 +107,9 @@ print(tuple(ours(some).shape))
 # | it is picked by | its distance to the input | the task's name |
 # | it is used | as the answer | to write an adapter |
 #
-# So PHA's two label words never get prototypes of their own, and
-# its losses contrast *tasks* with tasks, not labels with labels.
+# So the answers of a task, say *yes* and *no*, never get prototypes
+# of their own, and PHA's losses contrast *tasks* with tasks, not
+# answers with answers.
 # Later on this page we measure how far a trained prototype is from
 # being the mean of its task's examples.
 
@@ -240,9 +242,9 @@ plots.finish(fig, "One row's loss", alt, 420, above=46, legend=top)
 # form is straight to the end. It pulls with full force at a text
 # that has been in the right place for a long time.
 #
-# Neither the paper nor the code discusses this. We keep the released
-# form as the default, and `PHAConfig(prototype_loss="standard")`
-# gives you the other.
+# We know of no discussion of this. We keep the released form as the
+# default, and `PHAConfig(prototype_loss="standard")` gives you the
+# other.
 
 # %% [markdown]
 # ## Three losses, one objective
@@ -259,13 +261,17 @@ plots.finish(fig, "One row's loss", alt, 420, above=46, legend=top)
 #
 # (The released code multiplies by 0.1 without giving the factor a
 # name; the letters are ours.) First we need tasks. Nine will do:
-# three rules on three surfaces. `acceptability` and `time` come from
-# the suite. The third, `future`, we make here. It shows the reviews
-# of `time` and asks the opposite question, so every answer is turned
-# around. Nothing in the text tells the two apart.
+# three rules on three surfaces. `acceptability` (is the sentence
+# grammatical?) and `time` (does the *writer* of the review, "I" or
+# "we", speak of the past?) come from the suite. The third, `future`,
+# we make here. It shows the reviews of `time` and asks the opposite
+# question, so every answer is turned around. Nothing in the text
+# tells the two apart.
 #
-# That is a sharper conflict than the suite has. Its own rival of
-# `time` is `sentiment`, which takes more steps than this page has.
+# We call two tasks with the same texts and different questions
+# *rivals*. The suite has some, too: `time` and `sentiment` agree on
+# about half of the reviews, and take more steps than this page has.
+# Ours never agree.
 
 
 # %%
@@ -306,8 +312,8 @@ Markdown("\n".join(lines))
 # The form of the model stands in one place. `contrast_to_encoder`
 # says whether the two contrastive losses may change the encoder's
 # adapters; in the released code they do, here they do not (our
-# choice). The other values are those of the release, except for
-# label smoothing, which this small T5 learns better without.
+# choice). Leaving out label smoothing is our choice, too; the other
+# values are those of the release. `method` will name simpler forms.
 
 # %%
 FORM = {
@@ -388,8 +394,8 @@ print({name: round(term.item(), 3) for name, term in terms.items()})
 # loss reach it? Then the prototypes: which losses read them?
 # ```
 #
-# We need not argue, we can ask. Run `backward` on one loss alone and
-# look who got a gradient.
+# We need not argue, we can ask. Run `backward` on one loss alone, its
+# weight included, and look who got a gradient.
 
 
 # %%
@@ -455,16 +461,17 @@ Markdown(
 # - The **hypernetwork** learns from answers alone. No contrastive
 #   loss ever tells it to listen to its prototypes.
 # - The **retriever's MLP** never hears about answers. In the released
-#   form, it and the two losses can still change what the encoder
-#   gives to the decoder; detached, they cannot.
+#   form its two losses go on into the encoder's adapters, and so
+#   change what the decoder reads; detached, they end at the MLP.
 # - The **instances' loss** does not touch a prototype. It reaches the
 #   table only by way of the points, through $L_{\mathrm{Pro}}$.
 # - The **prototypes** have two teachers who know different things:
 #   the answers, through the whole hypernetwork, and the *inputs*,
-#   straight from the retriever. As generated adapters start almost
-#   at zero, the second teacher is the louder one at first.
+#   straight from the retriever. The second is the louder one here:
+#   generated adapters start almost at zero, and little of what the
+#   answers say gets through them.
 #
-# The last row of that list decides the second half of this page.
+# The last point decides the second half of this page.
 
 # %% [markdown]
 # ## One training step
@@ -494,10 +501,11 @@ Markdown(
 #
 # Three details are easy to get wrong. The task is drawn per row, not
 # per batch: a batch of one task has no negatives for
-# $L_{\mathrm{IR}}$. Adapters are written once per *distinct* task; the
-# released code writes them once per row, with the same result at a
-# higher price. And step 5 compares with all T prototypes, also with
-# those of tasks that are not in the batch.
+# $L_{\mathrm{IR}}$. (The release mixes the rows of all tasks, so a
+# large task comes more often.) Adapters are written once per
+# *distinct* task; the released code writes them once per row, with
+# the same result at a higher price. And step 5 compares with all T
+# prototypes, also with those of tasks that are not in the batch.
 
 # %%
 STEPS = 220
@@ -545,17 +553,18 @@ plots.losses(
     title="Three losses of the whole method",
     alt="Three line charts over the training steps. The language "
     "model's loss falls at once and then in a slower second move; "
-    "the two contrastive losses fall early and then stay level, the "
-    "prototypes' loss below zero.",
+    "the instances' loss falls early and then stays level, well above "
+    "zero; the prototypes' loss falls longer, to below zero.",
 )
 
 # %% [markdown]
 # *What to see:* the language model's loss drops at once, when the
 # label words are learnt, and falls a second time when the rules are.
-# The contrastive losses settle early. $L_{\mathrm{IR}}$ cannot reach
-# zero here: each review belongs to two tasks, so its partners and
-# its negatives stand in the same place. $L_{\mathrm{Pro}}$ goes
-# below zero, as {eq}`eq-proto-released` allows.
+# $L_{\mathrm{IR}}$ settles early, far from zero. Its floor is not zero
+# anyway, as the retriever's page showed, and here it cannot reach
+# even that: each review belongs to two tasks, so partners and
+# negatives stand in the same place. $L_{\mathrm{Pro}}$ goes below
+# zero, as {eq}`eq-proto-released` allows.
 
 # %% [markdown]
 # ## Does the model listen?
@@ -611,13 +620,10 @@ def substitutes(name):
     rule, surface = name.split("/")
     place = (SURFACES.index(surface) + 1) % len(SURFACES)
     stranger = STRANGER.get(rule, "acceptability")
-    found = {
-        "own": name,
-        "relative": f"{rule}/{SURFACES[place]}",
-        "rival": f"{RIVAL.get(rule)}/{surface}",
-        "stranger": f"{stranger}/{surface}",
-    }
-    return {k: v for k, v in found.items() if "None" not in v}
+    found = {"own": name, "relative": f"{rule}/{SURFACES[place]}"}
+    if rule in RIVAL:
+        found["rival"] = f"{RIVAL[rule]}/{surface}"
+    return found | {"stranger": f"{stranger}/{surface}"}
 
 
 # %%
@@ -685,9 +691,11 @@ Markdown(
 # listens perfectly: asked the opposite question, it gives the
 # opposite answer. If they lie beside the own dots, it does not
 # listen. A *relative* may serve as well as the own prototype, and
-# that is no fault: it asks the same question. So a swap test says
-# something only where the substitute *should* do harm. Choose
-# rivals for it, as we did.
+# that is no fault: it asks the same question. Nor does a *stranger*
+# tell much: it gives a review one answer, for `time` and `future`
+# alike, so its two dots stand equally far from chance on both sides,
+# wherever that is. A swap test says something only where the
+# substitute *should* do harm. Choose rivals for it, as we did.
 
 # %% [markdown]
 # ## Prototypes among their instances
@@ -750,9 +758,10 @@ Markdown(
 # %% [markdown]
 # *What to see:* there you have the difference between a prototype
 # and an average. The two tasks have the same texts, so averages of
-# embedded texts are the same, and no network that reads averages
-# could tell the tasks apart. Prototypes are free: they lean towards
-# their texts, and stay different.
+# embedded texts are the same, and no network that reads such
+# averages could tell the tasks apart. Prototypes are free to stay
+# different. A review then has two stars to serve and cannot lie on
+# both, which is one reason why the first number is well below 1.
 
 # %% [markdown]
 # ## Where a prototype starts
@@ -769,15 +778,11 @@ Markdown(
 #   are nearly orthogonal. A prototype that hardly turns keeps its
 #   distance from all others for free.
 #
-# So there are two ends. A long prototype keeps its random direction,
-# and likeness of tasks cannot show in it. A short one goes where its
-# texts are, and two tasks with the same texts end in one place.
-#
 # ```{admonition} Predict first
 # :class: tip
 # Start all prototypes with a standard deviation of 0.03, 0.1, 0.3, 1
-# and 3. How does the cosine between *rivals* change along this row?
-# And that between relatives, the same rule on another surface?
+# and 3, and train. How does the cosine between *rivals* change along
+# this row? And that between relatives?
 # ```
 #
 # First the geometry alone: bare encoder, no answers, only the two
@@ -897,12 +902,12 @@ for std in STDS:
     print(f"std {std:4}: rivals' adapters differ by {share:4.0%}")
 
 # %% [markdown]
-# *What to see:* a short prototype speaks softly. The hypernetwork
+# *What to see:* a short prototype has a soft voice. The hypernetwork
 # reads it side by side with the layer's embedding, which starts at
 # standard deviation 1. Beside that, a prototype of 0.1 is a whisper,
 # and all tasks start with nearly the same adapter.
 #
-# So a small start could hurt in two ways. Its voice is soft from the
+# So a small start could hurt in two ways. The voice is soft from the
 # beginning. And $L_{\mathrm{Pro}}$ draws rivals together, which turns
 # the voice down further, since only the *difference* of two
 # prototypes can be heard. It is tempting to blame the second, as its
@@ -945,11 +950,12 @@ def biography(model, tasks):
     fresh = PHAModel.from_backbone(backbone, model.config)
     start = fresh.trained.prototypes.vectors.detach()
     heard, c = answers(model, tasks), cosines(now, names)
+    c0 = cosines(start, names)
     way = (now - start).norm(dim=1) / start.norm(dim=1)
     right = np.mean([heard["own"][rule][0] for rule in RIVAL])
     return {
         "way": f"{way.mean():.2f}",
-        **{kind: f"{c[kind]:.2f}" for kind in SHOWN},
+        **{k: f"{c0[k]:.2f} → {c[k]:.2f}" for k in SHOWN[:2]},
         "apart": f"{apart(start, names):.1f} → {apart(now, names):.1f}",
         "accuracy": f"{right:.0f}",
         "swap": f"{lost(heard, 'rival'):.0f}",
@@ -966,15 +972,17 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # *Way* is how far a prototype moved, as a share of its first length.
-# The next three are cosines between prototypes so related, and
-# *apart* is the distance between rivals, at the start and at the end.
+# The next two are cosines between prototypes so related, and *apart*
+# is the distance between rivals, each at the start and at the end.
 # *Accuracy* is that of the two conflicting rules in percent, *swap*
 # what the rival's prototype costs them, in points. One seed each.
 #
 # *What to see:* from 1.0, prototypes hardly go anywhere, and rivals
-# stay as far apart as they were drawn. From 0.1 they travel. With
-# $L_{\mathrm{Pro}}$ the rivals' cosine climbs and their distance
-# shrinks. Without it nothing draws them together.
+# stay about as far apart as they were drawn. From 0.1 they travel.
+# With $L_{\mathrm{Pro}}$ the rivals' cosine climbs and their distance
+# shrinks. Without it only $L_{\mathrm{LM}}$ moves them. Their cosine
+# may climb then, too, when both move the same way; but look at
+# *apart*, the difference that can be heard.
 #
 # Now the control. Where a model is at chance with a swap cost near
 # zero, it has become one shared adapter, as far as these rules are
@@ -984,11 +992,10 @@ Markdown("\n".join(lines))
 # If only the one with $L_{\mathrm{Pro}}$ is, the collapse is to blame.
 # (An exercise below gives the two more time.)
 #
-# For practice: a table of prototypes that looks well ordered is no
-# evidence that the model can use it. The swap test is. And the start
-# is a choice between two goods. At 1.0 tasks stay apart, but how
-# alike two prototypes are says more about the draw than about the
-# tasks. At 0.1 likeness shows, and it is likeness of inputs.
+# For practice: the start is a choice between two goods. At 1.0 tasks
+# stay apart, but how alike two prototypes are says more about the
+# draw than about the tasks. At 0.1, with $L_{\mathrm{Pro}}$, likeness
+# shows, and it is likeness of inputs.
 
 # %% [markdown]
 # ## The balance of the three
@@ -1041,10 +1048,11 @@ Markdown(
 
 # %% [markdown]
 # *What to see:* from mean to sum, every ratio falls by the number of
-# pieces, two to three orders of magnitude for ordinary batches. *Pull*
-# compares the two gradients that meet in the prototypes: above 1 the
-# inputs are heard louder there, below 1 the answers. One word in a
-# configuration decides which.
+# pieces, two to three orders of magnitude for ordinary batches.
+# *Terms* grows with training, for $L_{\mathrm{LM}}$ goes to zero and
+# the others do not. *Pull* compares the two gradients that meet in
+# the prototypes: above 1 the inputs are heard louder there, below 1
+# the answers. One word in a configuration can decide which.
 #
 # Does AdamW not make up for it? It divides each weight's step by the
 # size of that weight's recent gradients. For a part with one kind of
@@ -1140,9 +1148,11 @@ plots.intervals(
 #
 # Then compare whole PHA with the forms that lack a contrastive loss.
 # Where they are as accurate, these losses did not buy accuracy on
-# the tasks that were trained. What they buy stands in the last
-# column: without $L_{\mathrm{Pro}}$ nothing ties texts to
-# prototypes, and there is nothing to look a new task up in.
+# the tasks that were trained. What $L_{\mathrm{Pro}}$ buys stands in
+# the last column: without it nothing ties texts to prototypes, and
+# there is nothing to look a new task up in. Where *without IR* finds
+# as well as the whole, this easy test (two kinds of text, luck alone
+# gives 50 %) sees no use of $L_{\mathrm{IR}}$.
 
 # %% [markdown]
 # ### What is recorded
@@ -1194,7 +1204,8 @@ def methods_table(rows):
                 continue
             mean, low, high = (100 * x for x in interval(found))
             cells.append(f"{mean:.0f} ({low:.0f} to {high:.0f})")
-        lines.append(f"| {n} | {method} | " + " | ".join(cells) + " |")
+        name = method.replace("_", " ")
+        lines.append(f"| {n} | {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -1209,13 +1220,21 @@ if "low_data" in records.names():
 Markdown("\n\n".join(text) or "Nothing is recorded yet.")
 
 # %% [markdown]
-# *What to see:* in the first table *detached* is the form of this
-# page, all numbers in percent; compare *std 0.1* and *standard loss*
-# with it. With one seed and few validation rows a gap of some points
-# means nothing. In the second, *swap* is the cost of the rival's
-# prototype on the conflicting half, in points, with a 95 % interval:
-# two real rivals agree in half of their answers, so 50 would be a
-# perfect listener and not 100.
+# *What to see:* accuracies in percent, for the half of the suite
+# without rivals (*related*) and the half with them. In the first
+# table *released* smooths labels and lets the contrastive losses into
+# the encoder, *detached* is the form of this page, and *both
+# generated* has the encoder's adapters written, too. Compare *std 0.1*
+# with *detached*: does a small start still lose the conflicting half,
+# given more steps and a rate of its own? With one seed and few
+# validation rows a gap of some points means nothing.
+#
+# In the second, *rows* counts training examples per task, brackets
+# are 95 % intervals, and *task embedding* is PHA without its two
+# contrastive losses. Where intervals overlap widely, name no winner.
+# *Swap* is the cost of the rival's prototype on the conflicting half,
+# in points: the suite's rivals agree in half of their answers, so 50
+# would be a perfect listener and not 100.
 
 # %% [markdown]
 # ## The whole method in twenty lines
@@ -1355,8 +1374,9 @@ print(said)
 #     print(f"{name:24s} {was:.2f} -> {now:.2f}")
 # ```
 #
-# A task whose new prototype is a relative's loses little; the first
-# surface of each rule gets the prototype of another rule. No error
+# A task whose new prototype is a relative's loses little. The first
+# surface of each rule gets the prototype of another rule: twice a
+# stranger's, and for `future` that of `time`, a rival rule. No error
 # is raised, and the mean over tasks may still look acceptable.
 # ````
 
@@ -1380,12 +1400,13 @@ print(said)
 #         print(form, {kind: round(c[kind], 2) for kind in SHOWN})
 # ```
 #
-# It does not. A review belongs to both tasks equally often, so the
-# best that one point can do is to be equally near to both
-# prototypes; at that place the pulls of the two tasks bring their
-# prototypes together, in either form. What changes is the rest: the
-# standard form lets go of texts that are told apart already, and
-# relatives and strangers come to lie at other cosines.
+# It slows the rivals down and does not stop them: their cosine climbs
+# in both forms, and with more steps (try `4 * SETTLE`) it climbs on.
+# A review belongs to both tasks equally often. As long as any third
+# prototype has a share in it, both rivals are pulled towards it, and
+# so together; the standard form pulls less. It also lets go of texts
+# that are told apart already, so that relatives and strangers come
+# to lie at other cosines.
 # ````
 
 # %% [markdown]
@@ -1461,15 +1482,15 @@ print(said)
 #   hypernetwork hears of answers alone, the retriever of inputs
 #   alone.
 # - A large start keeps tasks apart by chance. A small one is hard to
-#   hear and is drawn to where its inputs are, rivals to the same
+#   hear and is drawn to where its inputs are, rivals towards the same
 #   place. Run the swap test with rivals before you trust either.
 # - A weight on a loss has a meaning only together with the reduction
 #   of the others.
 #
 # **Check yourself.** Why can $L_{\mathrm{Pro}}$ be negative, and what
-# is the practical difference? Which losses would have to change to
-# keep two tasks with the same inputs apart? Your swap test shows a
-# cost of zero: name two possible reasons.
+# is the practical difference? Which of the three losses can keep the
+# prototypes of two tasks with the same inputs apart, and which can
+# not? Your swap test shows a cost of zero: name two possible reasons.
 #
 # **In the code.** `pha_lite/losses.py` holds the three losses,
 # `pha_lite/hypernet.py` the prototypes, `pha_lite/core.py` the

@@ -29,7 +29,7 @@
 # - compute the contrastive loss of six texts by hand, as a loop and
 #   in five lines, and say how low it can get;
 # - choose a temperature knowing what it decides;
-# - see why a batch of a single task teaches nothing;
+# - see why a batch of a single task cannot tell tasks apart;
 # - measure the order of a space, and search in it exactly and
 #   approximately with faiss.
 #
@@ -102,6 +102,11 @@ Markdown(run_time("retriever"))
 # compute them once, and training the retriever costs next to
 # nothing. We also switch off the prototypes' loss, the subject of
 # the next chapter.
+#
+# A task's name is *rule/surface*: what is asked, and the place that
+# the texts are about. `model.batch` takes texts, answers and a task.
+# The retriever needs no answers, hence the `None`, and with nothing
+# trained in the encoder the task makes no difference to the states.
 
 # %%
 suite = load_suite(seed=SEED)
@@ -207,10 +212,10 @@ plots.lines(
 # %% [markdown]
 # *What to see:* the two masked curves are flat: a text is the same
 # point in any company. Without the mask the text wanders off from
-# itself, and the cosine of the two texts tells of padding as much as
-# of texts. Nothing crashes, no loss turns into NaN, and the test
-# that pads nothing passes. Compare a text alone with the same text
-# in a batch, and you will notice.
+# itself, and the cosine of the two texts tells of padding, too.
+# Nothing crashes, no loss turns into NaN, and a test that never pads
+# passes. Compare a text alone with the same text in a batch, and you
+# will notice.
 #
 # ### A small network, and length 1
 #
@@ -248,9 +253,9 @@ assert torch.allclose(z, model.embed([short, long]), atol=1e-5)
 print("lengths:", z.norm(dim=1).tolist())
 
 # %% [markdown]
-# Both agree with `pha_lite.retriever.Retriever` and `model.embed`.
-# (`pha_lite` normalises inside its losses and in `embed`, not in the
-# network. The points are the same.)
+# Our network agrees with `pha_lite.retriever.Retriever` and with
+# `model.embed`. (`pha_lite` normalises inside its losses and in
+# `embed`, not in the network. The points are the same.)
 #
 # ## A loss that puts points in order
 #
@@ -277,10 +282,11 @@ print("lengths:", z.norm(dim=1).tolist())
 # ```
 #
 # $P(i)$ are the *partners* of $i$: the other rows of the batch with
-# the same task. $I$ are the anchors that have a partner at all. The
-# number $\tau$ is the {term}`temperature`, 0.1 in the released code.
-# In PHA's sum of losses $L_{\mathrm{IR}}$ is multiplied by 0.1; on
-# this page it stands alone.
+# the same task. The rows of other tasks are its *negatives*. $I$ are
+# the anchors that have a partner at all. The number $\tau$ is the
+# {term}`temperature`, 0.1 in the released code. There
+# $L_{\mathrm{IR}}$ is multiplied by another 0.1 before it is added to
+# the other losses; on this page it stands alone.
 #
 # ### Six texts by hand
 #
@@ -355,9 +361,10 @@ Markdown("\n".join(lines))
 #   = \text{share}_a - \text{wanted}_a .
 # ```
 #
-# A partner with less than its wanted share is pulled closer, any
-# other row is pushed away in proportion to the share it takes. Keep
-# this equation: it explains the temperature and the trap below.
+# A partner with less than its wanted share is pulled closer, one
+# with more is pushed off. A negative is pushed away in proportion to
+# the share it takes. Keep this equation: it explains the temperature
+# and the trap below.
 
 # %%
 leaf = scores.clone().requires_grad_()
@@ -420,7 +427,7 @@ print(f"six texts, before training: {slow:.3f} nats")
 # Not to zero. Even in the best order an anchor has to divide its
 # choice among its partners. If the partners sit on the anchor and
 # all others are far away, every partner has the share $1/|P(i)|$ and
-# the loss is $\log |P(i)|$: here $\log 2$. It also depends on how
+# the loss is $\log |P(i)|$: here $\log 2$. This floor depends on how
 # many rows of a task the batch happens to hold. So a value of
 # $L_{\mathrm{IR}}$ means little until you know its floor.
 
@@ -443,9 +450,9 @@ print(f"the function above        {ideal(owner, owner):.4f}")
 # ## What the temperature decides
 #
 # Dividing by $\tau$ stretches the cosines before the softmax. Below,
-# an anchor has one partner at cosine 0.7 and five other rows between
-# 0.9 and -0.5. By {eq}`eq-retriever-grad` a row's share *is* the
-# strength with which it is pushed.
+# an anchor has one partner at cosine 0.7 and five negatives between
+# 0.9 and -0.5. By {eq}`eq-retriever-grad` a negative's share *is*
+# the strength with which it is pushed.
 #
 # ```{admonition} Predict first
 # :class: tip
@@ -474,18 +481,17 @@ fig.update_yaxes(title_text="share of the choice", range=[0, 1])
 fig.update_xaxes(title_text="row, and its cosine with the anchor")
 alt = """Six bars, one partner in orange and five other rows in blue,
 with a slider for the temperature. At a low temperature the row with
-the highest cosine has nearly the whole share; at a high one all six
-bars are almost equal."""
+the highest cosine has nearly the whole share; at a high one no bar
+is far above the others."""
 title = "Who gets the anchor's choice"
 plots.finish(fig, title, alt, height=500, below=150, sliders=[slider])
 
 # %% [markdown]
 # *What to see:* drag the slider. When it is cold, the loss is about
 # the single hardest row, here the one at 0.9 that lies nearer than
-# the partner. When it is hot, all rows get much the same share: the
-# anchor is pushed from the far rows about as hard as from the near
-# one, and a fine difference in cosine hardly counts. What that does
-# to a whole space we measure below.
+# the partner. When it is hot, every row has a share that counts: the
+# far ones are pushed, too, and a fine difference in cosine hardly
+# matters. What that does to a whole space we measure below.
 #
 # ## Training it, alone
 #
@@ -599,9 +605,10 @@ print(f"PHAModel {real:.4f}, our pieces {mine:.4f}")
 # %% [markdown]
 # ```{admonition} Predict first
 # :class: tip
-# There are 24 tasks: eight rules on three surfaces, and the two
-# pairs of rules in the conflicting half read the same inputs. How
-# many heaps of points will there be in the end: 6, 8, 18 or 24?
+# There are 24 tasks: eight rules on three surfaces. Four rules are
+# the conflicting half, two pairs of *rivals*: the two rules of a
+# pair read the same inputs. How many heaps of points will there be
+# in the end: 6, 8, 18 or 24?
 # ```
 
 # %%
@@ -634,9 +641,10 @@ plots.space_slider(
 # by *surface* (the symbols): for this loss `acceptability/hotel` and
 # `acceptability/school` are two different tasks, and it pushes them
 # apart as it does any others. Two dimensions do not show all of
-# that. What never parts are the colours of `sentiment` and `time`:
-# their inputs are the same. So the loss works towards 18 heaps, six
-# kinds of input on three surfaces; a section below measures it.
+# that. What never parts are the colours of two rivals, `sentiment`
+# and `time` or the two witnesses: their inputs are the same. So the
+# loss works towards 18 heaps, six kinds of input on three surfaces;
+# the next section measures it.
 #
 # The loss shows it, too. Beside it stand two values of `ideal`: one
 # if every task were a point of its own, one if tasks that read the
@@ -685,10 +693,11 @@ plots.lines(
 )
 
 # %% [markdown]
-# *What to see:* hold the curve against the *upper* line. An order
-# that could tell all 24 tasks apart would reach the lower one, but
-# nothing in an input tells `sentiment` from `time`, so only learning
-# single training texts by heart could get there.
+# *What to see:* hold the curve against the *upper* line. What lies
+# between the two is order that is still missing. An order that could
+# tell all 24 tasks apart would reach the lower line, but nothing in
+# an input tells `sentiment` from `time`, so only learning single
+# training texts by heart could get there.
 
 # %% [markdown]
 # ## Is the space in order?
@@ -697,8 +706,8 @@ plots.lines(
 # use. **Neighbour purity**: for how many points has the nearest
 # other point the same group? And the **silhouette**
 # {cite}`rousseeuw1987silhouette`: let $a_i$ be the mean distance of
-# point $i$ to its own group, and $b_i$ that to the nearest other
-# group. Then
+# point $i$ to the others of its group, and $b_i$ that to the nearest
+# other group. Then
 #
 # ```{math}
 # :label: eq-retriever-silhouette
@@ -738,7 +747,8 @@ print(f"silhouette by task {theirs:.3f}, scikit-learn agrees")
 # %% [markdown]
 # The question is: *by which group*? A text has a task (24), it shows
 # a kind of input on a surface (18), and it is of a kind (6). We
-# measure all three, on validation texts, for five seeds.
+# measure all three, on validation texts, for five seeds. The bands
+# are 95 % intervals over the seeds.
 #
 # ```{admonition} Predict first
 # :class: tip
@@ -825,14 +835,16 @@ Markdown("\n".join(lines))
 # - **Purity by task has a ceiling.** Where two tasks share inputs,
 #   the nearest neighbour is of one or the other by chance. Half of
 #   the tasks are such, so about three quarters is all one can get.
-# - **The silhouette by kind and surface** is the one that follows
-#   the loss: it grows throughout.
+#   The silhouette by task is held down in the same way: for these
+#   texts it stays near 0.
+# - **The silhouette by kind and surface** grows while the loss
+#   falls, and nothing holds it down. Trust this one.
 # - **The silhouette by kind** first rises and then gives way, since
 #   $L_{\mathrm{IR}}$ pushes the surfaces of one rule apart. Whoever
 #   hopes that *related* tasks end up close should know: this loss
-#   does not ask for it. All other tasks are alike to it, so the
-#   closeness of relatives that remains is what is left of the
-#   encoder's own order.
+#   does not ask for it. All other tasks are alike to it. If
+#   relatives still lie nearer than strangers, it is because the
+#   encoder gives them similar states.
 #
 # ### Which order do you want? Ask the temperature
 #
@@ -841,9 +853,9 @@ Markdown("\n".join(lines))
 #
 # ```{admonition} Predict first
 # :class: tip
-# A hot softmax pushes an anchor from near and far rows alike. Will
-# it put the points in a fine order (kind and surface) or in a coarse
-# one (kind)?
+# A hot softmax pushes far rows as well as near ones. Will it put the
+# points in a fine order (kind and surface) or in a coarse one
+# (kind)?
 # ```
 
 # %%
@@ -873,14 +885,16 @@ plots.lines(
 
 # %% [markdown]
 # *What to see:* the temperature decides how *fine* the order is.
-# Cold, the nearest wrong rows matter most. These are the same kind
-# on another surface, so the surfaces come apart. Hot, those few near
-# rows carry no more weight than all the others, and the cheapest way
-# to lower the loss is to gather each kind in one place, far from the
-# other kinds. The released 0.1 stands on the fine side. Neither side
-# is right as such. For telling 24 tasks apart you want the fine one;
-# for finding a relative on a new surface the coarse one may serve.
-# With more steps the hot curves move towards the fine order, slowly.
+# Cold, the nearest negatives matter most. Beside the rivals, which
+# cannot be moved, these are the same kind on another surface, so the
+# surfaces come apart. Hot, these few near rows carry little more
+# weight than the many others, and the cheapest way to lower the loss
+# is to gather each kind in one place, far from the other kinds.
+# Between the three coldest settings little changes, and the released
+# 0.1 is among them. Neither side is right as such. For telling 24
+# tasks apart you want the fine one; for finding a relative on a new
+# surface the coarse one may serve. With more steps the hot curves
+# move towards the fine order, slowly.
 
 # %% [markdown]
 # ## A batch of one task
@@ -892,7 +906,8 @@ plots.lines(
 # ```{admonition} Trap: one task per batch
 # :class: warning
 # The released code contains a sampler with a temperature for mixing
-# tasks. It is commented out; the setting `temperature: 10` has no
+# tasks (not $\tau$). It is commented out; the setting
+# `temperature: 10` has no
 # effect, and tasks are mixed in proportion to their size. It may
 # look like a small repair to switch the sampler on. But it draws
 # one task per *batch*. Then all rows are partners, no negatives are
@@ -997,12 +1012,17 @@ plots.intervals(
 # %% [markdown]
 # *What to see:* compare *per batch* with *before*. The fine order,
 # by task and by kind and surface, hardly comes. The coarse one may
-# move a little: evening out distances inside a task changes the
-# space, but nothing in the loss wants that order. The gradient dies
-# away because the loss has reached its floor. Note how quiet the
-# failure is: the loss falls, no number is strange, and with T5-base
-# you would have paid for every step. A floor to compare with
-# (`ideal`) shows it in the first minute.
+# rise a good deal, although no two tasks were ever compared. The
+# easy way to even out the cosines is to draw all points together.
+# A silhouette is a ratio of distances and does not see that: it sees
+# that distances *within* a task shrank most. Look at `z @ z.T` for
+# `single[0]`, and you will find texts of different kinds almost on
+# top of each other.
+#
+# The gradient dies away because the loss has reached its floor. Note
+# how quiet the failure is: the loss falls, one measure of order even
+# rises, and with T5-base you would have paid for every step. Hold
+# the loss against its floor (`ideal`): it is there after a few steps.
 
 # %% [markdown]
 # ## Searching the space
@@ -1011,7 +1031,7 @@ plots.intervals(
 # compares a query with all of them. faiss {cite}`douze2024faiss`
 # does it with `IndexFlatIP`, IP for inner product, which is the
 # cosine, as all points have length 1. It is a matrix product and a
-# top-k, only quicker:
+# top-k:
 
 # %%
 ASKED = 60  # test texts per task on a new surface
@@ -1051,10 +1071,10 @@ for c, i in zip(near[which][:6], rows[which][:6], strict=True):
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# *What to see:* the neighbours share their *form* with the query,
-# the kind of sentence and the verbs. Whether they also share its
-# *answer*, same or different, is nothing that the space was asked to
-# know.
+# *What to see:* the neighbours share their *form* with the query:
+# two sentences, in each a thing passes from one person to another.
+# Whether they also share its *answer*, same or different, is nothing
+# that the space was asked to know.
 #
 # ### Exact, or almost
 #
@@ -1062,7 +1082,7 @@ Markdown("\n".join(lines))
 # billion points that is too much, and faiss has indexes that look at
 # some points only. Two of them:
 #
-# ````{prf:algorithm} Search in cells (IVF)
+# ````{prf:algorithm} Search in cells (IVF, inverted file)
 # :label: alg-retriever-ivf
 #
 # 1. Once: find centres by k-means, and put every point into the cell
@@ -1072,10 +1092,11 @@ Markdown("\n".join(lines))
 # 3. Compare it with the points in these cells only. Return the best.
 # ````
 #
-# **HNSW** links every point to some near ones, in several layers. A
-# query walks from point to point towards itself and keeps the best
-# `efSearch` candidates it has met. Both have one knob between speed
-# and truth. The measure of truth is **recall@10**: how many of the
+# **HNSW** (hierarchical navigable small world) links every point to
+# some near ones, in several layers. A query walks from point to
+# point towards itself and keeps the best `efSearch` candidates it
+# has met. Both have one knob between speed and truth, `nprobe` and
+# `efSearch`. The measure of truth is **recall@10**: how many of the
 # true ten nearest are among the ten found.
 #
 # ```{admonition} Predict first
@@ -1175,9 +1196,9 @@ Markdown(
 # But look at what PHA asks. It wants to know the *task*, not the ten
 # exact neighbours, and in tight heaps a missed neighbour is replaced
 # by its twin. Recall is a hard measure for an easy question here.
-# And the encoder needs longer for a text than exact search for its
-# neighbours: at this size approximate search saves nothing that you
-# would notice. It begins to matter at millions of points. For
+# And compare the two times above. Every query passes the encoder
+# first, so search is only a part of the cost, and at this size there
+# is little to save. It begins to matter at millions of points. For
 # comparing a text with 24 prototypes, as the next chapter does, no
 # index is needed at all.
 
@@ -1248,13 +1269,14 @@ plots.lines(
 )
 
 # %% [markdown]
-# *What to see:* at the right end all three are good. If you look
-# only there, training the retriever seems to be worth nothing, and
-# with a library of thousands this suite needs none. At the left end
-# is the difference: a trained space is so tight that a single text
-# stands for its task. That is what a {term}`prototype` will be: one
-# vector for a whole task. The fresh retriever shows that a map from
-# 128 to 32 numbers does lose something if nobody trains it.
+# *What to see:* at the right end all three are good. With a library
+# of thousands this suite needs no training of the retriever. At the
+# left end is the difference. The fresh retriever shows that a map
+# from 128 to 32 numbers loses something if nobody trains it. The
+# trained one wins it back: its heaps are so tight that a single text
+# stands for its kind. But the encoder alone is close behind, so most
+# of this skill is the encoder's. A {term}`prototype` will go one
+# step further: one vector for a whole task.
 #
 # ### The right kind is not the right question
 #
@@ -1304,15 +1326,15 @@ Markdown(
 # %% [markdown]
 # *What to see:* two rules that read the same inputs share one heap,
 # and the nearest text belongs to one or the other by chance, which
-# is 50 % between two. More texts, a better index, a longer training
-# do not change that: the input does not carry the question. It is a
-# limit of looking at inputs, not of this code.
+# is 50 % on average over the two. More texts, a better index, a
+# longer training do not change that: the input does not carry the
+# question. It is a limit of looking at inputs, not of this code.
 #
-# A coin tossed for every text would give narrow intervals around
-# 50 %. These are wider, and where a rule lies above, its rival often
-# lies below. How independent are the tosses? Count the different
-# stored texts that come out as nearest, and how often the most
-# popular one does.
+# Where a rule lies above 50 %, its rival tends to lie below: a
+# neighbour that is right for one is wrong for the other. And a coin
+# tossed for every text would give narrower intervals. How
+# independent are the tosses? Count the different stored texts that
+# come out as nearest, and how often the most popular one does.
 
 
 # %%
@@ -1341,13 +1363,14 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # *What to see:* compare the first row with the other two. In the
-# trained space a text about a new surface lies *outside* the heap of
-# its kind, and the few stored texts at that edge are the nearest of
-# all such texts. One of them then decides for many queries, and the
+# trained space a text about a new surface tends to lie *outside* the
+# heaps of its kind, and the stored texts at the edge are nearest to
+# many such texts. One of them then decides for many queries, and the
 # votes of nearest neighbours count the same text again and again.
-# The mean over all stored texts of a task does not have this fault;
-# it is what `model.retrieve(by="instances")` does unless told
-# otherwise (*our choice*).
+# The mean cosine with all stored texts of a task does not hang on
+# single texts; it is what `model.retrieve(by="instances")` uses
+# unless told otherwise (*our choice*). It cannot tell rivals apart
+# either.
 
 # %% [markdown]
 # ## What could go wrong
@@ -1355,9 +1378,9 @@ Markdown("\n".join(lines))
 # - **Padding counts in the mean.** Everything runs, and a text's
 #   point depends on its neighbours in the batch. Compare a text
 #   alone with the same text in a batch.
-# - **A batch without negatives.** One task per batch, or a batch so
-#   small that most anchors have no partner. Compare the loss with
-#   its floor, not with zero.
+# - **A batch without negatives, or without partners.** One task per
+#   batch, or a batch so small that most rows are alone. Compare the
+#   loss with its floor, not with zero.
 # - **A perfect number.** Neighbour purity by kind is near 1 before
 #   training. Always measure the untrained network and the bare
 #   encoder beside the trained one.
@@ -1365,8 +1388,8 @@ Markdown("\n".join(lines))
 #   inputs are pushed apart in vain, and two surfaces of one rule are
 #   pushed apart although they could help each other. The loss only
 #   knows task names.
-# - **Negatives are other labels.** They are not. Texts with the
-#   answers yes and no of one task are partners of each other.
+# - **Negatives taken for other labels.** They are other tasks. Texts
+#   with the answers yes and no of one task are partners.
 # - **A search of points that have gone stale.** The index keeps the
 #   points of the moment. After more training, fill it again.
 
@@ -1402,8 +1425,9 @@ Markdown("\n".join(lines))
 #
 # Somebody forgets the division by the length and feeds $c \cdot z$
 # into the loss. Compute the loss of the six texts for $c$ = 0.5, 1
-# and 2. Which temperature without $c$ gives the same values? What
-# can the network do to lower its loss without turning any point?
+# and 2, with their points in the trained space `net`. Which
+# temperature without $c$ gives the same values? What can the network
+# do to lower its loss without turning any point?
 # ````
 #
 # ````{solution} retriever-length
@@ -1431,9 +1455,9 @@ Markdown("\n".join(lines))
 #
 # Every input begins with a prompt: `review:`, `sentence:`, `first:`.
 # Perhaps the points know nothing but this word. Remove it from the
-# texts about the museum and the garden, then replace it by the wrong
-# prompt `sentence:`. Is the kind of the nearest stored text still
-# right? Predict first.
+# texts about the museum and the garden (`asked`), then put
+# `sentence:` before all of them, which is wrong for most. Is the
+# kind of the nearest stored text still right? Predict first.
 # ````
 #
 # ````{solution} retriever-prompt
@@ -1449,9 +1473,10 @@ Markdown("\n".join(lines))
 #     print(word, "prompt:", np.mean(hit), cosine_.mean())
 # ```
 #
-# If the share stays near 1, the prompt alone does not decide: the
-# words and the form of the text do. It stands to reason, for the
-# mean runs over all tokens, and the prompt is one or two of them.
+# If the share stays near 1, the first word does not decide: the rest
+# of the text does. It stands to reason, for the mean runs over all
+# tokens, and the first word is one or two of them. (Some texts keep
+# a second mark, such as `second:`, and that may help.)
 # ````
 
 # %% [markdown]
@@ -1479,9 +1504,9 @@ Markdown("\n".join(lines))
 # ```
 #
 # If the unknown rule has the higher cosines, no threshold can part
-# the two. The loss pulls whatever looks like a hotel text of the
-# form of `entailment` into that heap. A near neighbour is no sign of
-# a known task.
+# the two. The last line names the tasks of the neighbours: whatever
+# looks like their texts lands in their heaps. A near neighbour is no
+# sign of a known task.
 # ````
 
 # %% [markdown]
@@ -1490,7 +1515,8 @@ Markdown("\n".join(lines))
 #
 # `load_suite(conflict=0.0)` gives the conflicting rules prompts of
 # their own, such as `feeling:` and `tense:`. Store 100 training
-# texts of each of these 12 tasks and look up texts about the museum.
+# texts of each of their 12 tasks on the restaurant, the hotel and
+# the school, and look up texts about the museum.
 # Is the rule of the nearest one right now? Try the encoder alone,
 # and `net`, which never saw these prompts.
 # ````
@@ -1518,10 +1544,10 @@ Markdown("\n".join(lines))
 #     print(word, np.mean(hit))
 # ```
 #
-# The encoder alone does better than a coin: the prompt now carries
-# the question. If `net` does worse than the encoder, it has thrown
+# If the encoder alone does better than a coin, it is the prompt,
+# which now carries the question. If `net` does worse, it has thrown
 # this away: it was trained on texts in which nothing of the kind
-# told tasks apart. A retriever keeps what its tasks needed, and a
+# told rivals apart. A retriever keeps what its tasks needed, and a
 # new task may need something else.
 # ````
 
@@ -1549,10 +1575,10 @@ Markdown("\n".join(lines))
 #     print(size, f"anchors with a partner {share:.2f}", got)
 # ```
 #
-# In a small batch of 24 tasks most rows are alone and teach nothing
-# as anchors. Larger is better here, but not for free: with the same
-# number of steps the large batch has seen more texts. Compare at an
-# equal number of texts before you praise it.
+# When 8 rows are drawn from 24 tasks, most are alone and teach
+# nothing as anchors. If larger looks better, it is not for free:
+# with the same number of steps the large batch has seen more texts.
+# Compare at an equal number of texts before you praise it.
 # ````
 
 # %% [markdown]
@@ -1565,11 +1591,13 @@ Markdown("\n".join(lines))
 #   tasks. Its gradient is *share minus wanted*; its floor is not 0.
 # - The temperature decides how fine the order is.
 # - A batch of one task has no negatives. The loss falls to its floor
-#   and the space stays unordered.
+#   and learns nothing about other tasks.
 # - Look at silhouettes by several groupings, beside the untrained
-#   network and the bare encoder. Purity saturates at once.
-# - Trained, one stored text can stand for a task. Where tasks share
-#   inputs, no search finds the right rule more often than a coin.
+#   network and the bare encoder. Purity by kind is perfect from the
+#   start.
+# - Trained, one stored text can stand for its kind of input. Where
+#   rules share inputs, no search finds the right one more often, on
+#   average, than a coin.
 #
 # **Check yourself.** Why can $L_{\mathrm{IR}}$ fall while the space
 # learns nothing about tasks? Two surfaces of one rule: does the loss
