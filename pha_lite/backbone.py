@@ -78,6 +78,8 @@ def _quiet():
 class Plan:
     """What the hooks of one stack apply right now; set once per forward or generate.
 
+    Weights of fewer layers than the stack has belong to its uppermost ones.
+
     It stays until the next call, because gradient checkpointing runs the blocks a second time in
     the backward pass. ``weights=None`` leaves the stack as it is.
     """
@@ -96,10 +98,21 @@ class Plan:
 
 
 class _Site:
-    """The hooks of one feed-forward sub-layer."""
+    """The hooks of one feed-forward sub-layer.
 
-    def __init__(self, plan: Plan, layer: int):
-        self.plan, self.layer, self.normed = plan, layer, None
+    Args:
+        plan: what to apply.
+        depth: 1 for the uppermost layer of the stack, counted downwards.
+    """
+
+    def __init__(self, plan: Plan, depth: int):
+        self.plan, self.depth, self.normed = plan, depth, None
+
+    def adapted(self, output: Tensor, x: Tensor) -> Tensor:
+        """The output plus what this layer's adapter makes of x, if it has one."""
+        if self.plan.weights is None or self.depth > len(self.plan.weights):
+            return output
+        return output + bottleneck(x, self.plan.weights[-self.depth], self.plan.route)
 
     def keep(self, module: nn.Module, args: tuple, output: Tensor) -> None:
         """On layer_norm: remembers LN h, which the parallel adapter reads too."""
@@ -108,15 +121,11 @@ class _Site:
     def parallel(self, module: nn.Module, args: tuple, output: Tensor) -> Tensor:
         """On the sub-layer: h' = h + Dropout(FFN(LN h)) + A(LN h)."""
         normed, self.normed = self.normed, None
-        if self.plan.weights is None:
-            return output
-        return output + bottleneck(normed, self.plan.weights[self.layer], self.plan.route)
+        return self.adapted(output, normed)
 
     def sequential(self, module: nn.Module, args: tuple, output: Tensor) -> Tensor:
         """On DenseReluDense: h' = h + Dropout(y + A(y)), y = FFN(LN h)."""
-        if self.plan.weights is None:
-            return output
-        return output + bottleneck(output, self.plan.weights[self.layer], self.plan.route)
+        return self.adapted(output, output)
 
 
 def attach(stack: nn.Module, plan: Plan, placement: str = "parallel") -> list:
@@ -132,7 +141,7 @@ def attach(stack: nn.Module, plan: Plan, placement: str = "parallel") -> list:
     """
     handles = []
     for layer, block in enumerate(stack.block):
-        sub_layer, site = block.layer[-1], _Site(plan, layer)
+        sub_layer, site = block.layer[-1], _Site(plan, len(stack.block) - layer)
         if placement == "parallel":
             handles.append(sub_layer.layer_norm.register_forward_hook(site.keep))
             handles.append(sub_layer.register_forward_hook(site.parallel))

@@ -26,6 +26,7 @@ class BakedAdapter:
         encoder, decoder: weights (L, ...) of each stack, None where it has none.
         placement: as in `PHAConfig`.
         task: its name, for the reader.
+        skipped: layers without adapters at the bottom of each stack.
 
     >>> handles = model.bake("sentiment").attach(t5)        # doctest: +SKIP
     >>> t5.generate(...)                                    # doctest: +SKIP
@@ -36,16 +37,17 @@ class BakedAdapter:
     decoder: AdapterWeights | None
     placement: str
     task: str
+    skipped: int = 0
 
     @classmethod
-    def of(cls, weights: dict, placement: str, task: str) -> BakedAdapter:
+    def of(cls, weights: dict, placement: str, task: str, skipped: int = 0) -> BakedAdapter:
         """From the weights of one task: (L, ...) if shared, (L, 1, ...) if the task's own."""
         flat = {}
         for stack, part in weights.items():
             if part is not None and part.down.dim() == 4:
                 part = AdapterWeights(*(w.squeeze(1) for w in part))
             flat[stack] = part and AdapterWeights(*(w.detach().clone() for w in part))
-        return cls(placement=placement, task=task, **flat)
+        return cls(placement=placement, task=task, skipped=skipped, **flat)
 
     def attach(self, t5: nn.Module) -> list:
         """Hangs the adapters on a stock T5; ``handle.remove()`` on each result takes them off."""
@@ -55,10 +57,10 @@ class BakedAdapter:
             if weights is None:
                 continue
             blocks = len(getattr(t5, stack).block)
-            if (blocks, t5.config.d_model) != weights.down.shape[:2]:
+            if (blocks - self.skipped, t5.config.d_model) != weights.down.shape[:2]:
                 raise PHAError(
-                    f"the adapter's {stack} has {weights.down.shape[0]} layers of width "
-                    f"{weights.down.shape[1]}, this T5 {blocks} of {t5.config.d_model}; "
+                    f"the adapter's {stack} has {weights.down.shape[0] + self.skipped} layers of "
+                    f"width {weights.down.shape[1]}, this T5 {blocks} of {t5.config.d_model}; "
                     "attach it to the backbone it was made on."
                 )
             plan = bb.Plan()
@@ -78,6 +80,7 @@ class BakedAdapter:
             for name, tensor in part._asdict().items()
         }
         about = {"format": FORMAT, "placement": self.placement, "task": self.task}
+        about["skipped"] = self.skipped
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(Path(path), to_bytes(tensors, metadata={"about": json.dumps(about)}))
 
@@ -92,6 +95,7 @@ class BakedAdapter:
                 else None
                 for stack in ("encoder", "decoder")
             }
-            return cls(placement=about["placement"], task=about["task"], **parts)
+            facts = {key: about[key] for key in ("placement", "task", "skipped")}
+            return cls(**facts, **parts)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise PHAError(f"{path} is not a baked adapter, or is damaged ({error}).") from error

@@ -29,6 +29,7 @@ _SIZES = {
     "hyper_hidden": 1,
     "hyper_out": 1,
     "retriever_hidden": 1,
+    "skip_lowest": 0,
     "max_source_length": 2,  # at least one piece and the closing </s>
     "max_target_length": 2,
     "seed": 0,
@@ -52,6 +53,7 @@ BASELINES: dict[str, dict[str, Any]] = {
     "task_embedding": {"hyper_input": "embedding", **_NO_CONTRAST},
     "hyperformer": {"encoder": "generated", "hyper_input": "embedding", **_NO_CONTRAST},
     "instance": {"hyper_input": "instance", **_NO_CONTRAST},
+    "adapter_drop": {"encoder": "shared", "decoder": "shared", "skip_lowest": 1, **_NO_CONTRAST},
 }
 
 
@@ -75,6 +77,7 @@ class PHAConfig:
             tasks; ``"generated"``: the hypernetwork makes a set per task; ``"per_task"``: an
             ordinary trained set per task; ``"none"``: no adapters (an encoder without adapters
             runs without gradient, which makes steps much cheaper).
+        skip_lowest: layers without adapters at the bottom of each stack (AdapterDrop).
         placement: ``"parallel"`` to the feed-forward sub-layer, reading its layer-normed input
             (paper), or ``"sequential"``, on its output with an inner residual (HyperFormer).
         hyper_input: what the hypernetwork reads: a task's ``"prototype"`` (paper), a free task
@@ -112,6 +115,7 @@ class PHAConfig:
     retriever_hidden: int = 128
     encoder: str = "shared"
     decoder: str = "generated"
+    skip_lowest: int = 0
     placement: str = "parallel"
     hyper_input: str = "prototype"
     prototype_std: float = 1.0
@@ -216,8 +220,9 @@ class PHAConfig:
             name: ``"shared_adapter"`` (one adapter for all tasks), ``"adapter_per_task"``,
                 ``"task_embedding"`` (PHA with a free task vector and no retriever),
                 ``"hyperformer"`` (the same, encoder adapters generated too), ``"instance"``
-                (Hyperdecoder: adapters from each row's embedding), ``"without_retriever"``
-                (PHA without the two contrastive losses) or ``"pha"``.
+                (Hyperdecoder: adapters from each row's embedding), ``"adapter_drop"`` (one shared
+                adapter, none in the lowest layer of each stack), ``"without_retriever"`` (PHA
+                without the two contrastive losses) or ``"pha"``.
             base: configuration whose sizes are kept; `PHAConfig.tiny()` when not given.
             overrides: fields set last.
 

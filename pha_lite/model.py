@@ -169,7 +169,7 @@ class PHAModel(PHACore):
         task_id = torch.tensor(self.task_ids(task, 1), device=self.device)
         with torch.no_grad():
             weights = self.trained.weights(task_id)
-        return BakedAdapter.of(weights, self.config.placement, task)
+        return BakedAdapter.of(weights, self.config.placement, task, self.config.skip_lowest)
 
     # ---- parameters, copies, files -----------------------------------------------------------
 
@@ -190,7 +190,7 @@ class PHAModel(PHACore):
 
     def clone(self) -> PHAModel:
         """A model with its own copy of the trained part, over the same frozen T5."""
-        memo = {id(p): p for p in self.t5.parameters()}
+        memo = {id(p): p for p in self.t5.parameters() if not p.requires_grad}
         memo |= {id(kept): kept for kept in (self.tokenizer, self.instances) if kept is not None}
         return copy.deepcopy(self, memo)
 

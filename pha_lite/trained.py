@@ -32,7 +32,10 @@ class Trained(nn.Module):
     def __init__(self, config: PHAConfig, d: int, layers: tuple[int, int]):
         super().__init__()
         self.owners = {"encoder": config.encoder, "decoder": config.decoder}
-        self.layers = dict(zip(self.owners, layers, strict=True))
+        self.layers = {
+            stack: max(0, count - config.skip_lowest)
+            for stack, count in zip(self.owners, layers, strict=True)
+        }
         self.hyper_input = config.hyper_input
         tasks, b = len(config.tasks), config.adapter_dim
         # Own stream of random numbers: the seed alone decides, whatever was drawn before.

@@ -15,8 +15,9 @@
 # Training is over. The model knows 24 tasks, and now there comes a
 # 25th, with four labelled examples. That is {term}`few-shot`
 # transfer: too little to learn a task from nothing, so it matters
-# where you begin. This page asks one question: **where should the new task's prototype
-# start, what should be tuned, and what is that worth?**
+# where you begin. This page asks one question: **where should the
+# new task's prototype start, what should be tuned, and what is that
+# worth?**
 #
 # **After this page you can**
 #
@@ -113,12 +114,15 @@ plots.intervals(
 )
 
 # %% [markdown]
-# *What to see:* chance is 50 %. Which rules lie clearly to the right
-# of it? What was not learnt cannot be handed on. So from here on a
-# new task asks one of the rules that were learnt best, two from each
-# half of the suite, on a surface that no training task is about.
-# There are two such surfaces. **Garden** is for choices: steps,
-# learning rates. **Museum** is for the report.
+# *What to see:* chance is 50 %, and a bar runs from a rule's lowest
+# surface to its highest. Which rules lie clearly to the right of
+# chance? What was not learnt cannot be handed on. So from here on a
+# new task asks one of the {term}`rules <rule>` that were learnt
+# best: two of the {term}`related half` and two of the
+# {term}`conflicting half`, even where a third was learnt well. Its
+# {term}`surface` is one that no training task is about. There are
+# two such surfaces. **Garden** is for choices: steps, learning
+# rates. **Museum** is for the report.
 
 # %%
 BEST = 2  # rules of each half
@@ -182,11 +186,12 @@ Markdown(f"From `{to_report[0]}`:\n\n" + "\n".join(lines))
 # The draws are nested, too: the four examples of a seed are among
 # its 16. So a curve over k adds examples and exchanges none.
 #
-# ## Retrieval, built in four lines
+# ## Retrieval, built by hand
 #
 # Which trained task do the new inputs look like? The {term}`retriever`
 # makes a point $z_i$ of each of the k inputs. Every prototype $k_t$
-# is compared with all of them, and the highest mean wins:
+# (a vector; plain k is a count) is compared with all of them, and
+# the highest mean wins:
 #
 # ```{math}
 # :label: eq-few-cosine
@@ -231,7 +236,8 @@ def read(model, rows):
 # prototype, and the most names win. With *softmax* a text spreads
 # one vote over the prototypes, by
 # $\operatorname{softmax}(\cos / \tau)$ with the losses' temperature
-# $\tau = 0.1$.
+# $\tau = 0.1$. We compare with `model.retrieve`; *its* `k` is how
+# many names to return.
 
 
 # %%
@@ -330,9 +336,9 @@ Markdown("\n".join(lines))
 # three ways agree; so we stay with the simplest, the mean. In the
 # conflicting half it is no better than the 50 % of a coin, and more
 # texts do not help. Between two rules that read the same inputs,
-# inputs decide nothing: the nearer prototype wins for *both* rules,
-# and is right for one of them. Whether mean or vote comes out ahead
-# there is an accident, too.
+# inputs decide nothing: which prototype lies nearer has no bearing
+# on the question. With so few tries ten points are luck, so which
+# of the three ways comes out ahead there is an accident, too.
 
 # %% [markdown]
 # ### Why there is anything to find
@@ -390,11 +396,12 @@ Markdown(
 )
 
 # %% [markdown]
-# *What to see:* without $L_{\mathrm{Pro}}$ the texts are in perfect
-# order, among themselves. But their islands lie anywhere, and the
-# nearest prototype is an accident. The danger is that the code would
-# run all the same, and report a cosine. So `pha_lite` looks at the
-# configuration and refuses:
+# *What to see:* without $L_{\mathrm{Pro}}$ the texts of a task still
+# learn to lie together, for that is what $L_{\mathrm{IR}}$ asks. But
+# their islands lie anywhere, and the nearest prototype is an
+# accident. The danger is that the code would run all the same, and
+# report a cosine. So `pha_lite` looks at the configuration and
+# refuses:
 
 # %%
 without = PHAConfig.tiny(tasks=known, prototype_weight=0.0)
@@ -408,10 +415,10 @@ except PHAError as refusal:
 # ## When retrieval goes wrong
 #
 # The {term}`retriever` reads inputs, not answers. Three kinds of new
-# task must lead it astray:
+# task can lead it astray:
 #
-# 1. **Known surface kinds, two questions.** `time/museum` shows
-#    reviews, and so does `sentiment/museum`.
+# 1. **One kind of text, two questions.** `time/museum` shows
+#    reviews, and so does `sentiment/museum`: the coin above.
 # 2. **Known texts, a new question.** `other/hotel` shows the hotel
 #    reviews you know, and asks whether the *other* person likes the
 #    place. No prototype holds that question.
@@ -505,12 +512,13 @@ Markdown(
 # *What to see:* a warning would need numbers near 100 in this table:
 # the unknown question always the one with the lower cosine. At 50
 # the cosine knows nothing, and below 50 it points the wrong way. On
-# known surfaces it does just that. The cosine measures how familiar
-# the *text* is, and `other/hotel` is made of familiar text. Even
-# `reading/hotel` is: its passages are sentences that `entailment`
-# uses, too. Point at the dots; the prototype found is that of a
-# hotel task. So a high cosine is no sign of a known question, and a
-# low one often means no more than new words.
+# known surfaces it does just that; on new ones, does either row come
+# near 100? The cosine measures how familiar the *text* is, and
+# `other/hotel` is made of familiar text. Even `reading/hotel` is:
+# its passages are sentences that `entailment` uses, too. Point at
+# its dots: which task's prototype was found? So a high cosine is no
+# sign of a known question, and a low one often means no more than
+# new words.
 #
 # ## Choosing by the loss
 #
@@ -527,11 +535,14 @@ Markdown(
 # \qquad t^* = \operatorname*{arg\,min}_t\, \ell_t .
 # ```
 #
-# This start is *our extension*; the paper's retrieval reads inputs
-# only. It costs T passes of the decoder over k examples, and nothing
-# of the encoder, whose work is done. The same function will serve
-# for everything that follows: R prototypes at once, each on all n
-# rows, side by side in one batch.
+# Here $H(k_t, \cdot)$ are the adapters written from $k_t$ for all
+# decoder layers. This start is *our extension*; the paper's
+# retrieval reads inputs only. It costs T passes of the decoder over
+# k examples, and nothing of the encoder, whose work is done. The
+# same function will serve for everything that follows: R prototypes
+# at once, each on all n rows, side by side in one batch. The
+# `decoder_plan` holds the adapters, and a `Route` says which row of
+# the batch uses which.
 
 
 # %%
@@ -583,7 +594,9 @@ plots.retrieval_bars(
 # *What to see:* the shortest bar is the choice. If several bars are
 # about as short, four examples cannot tell these prototypes apart,
 # and maybe need not: tasks that have learnt to share an adapter are
-# equally good starts.
+# equally good starts. A jump to the other rules is cheap here: they
+# have never said this task's label words. In the conflicting half
+# all say *yes* and *no*, and only the right answer tells them apart.
 #
 # ### Is the loss a warning?
 #
@@ -628,9 +641,11 @@ Markdown(
 # its answers are the words *open* and *answered*, which no trained
 # task uses, so the loss is high before any question is understood.
 # `other` says *yes* and *no* like its neighbours; there the loss has
-# to notice the question itself. And it is no certain warning: a rule
-# that was learnt badly has a high loss, too, and on *four* examples
-# one of 24 prototypes may be low by luck.
+# to notice the question itself. And it is no certain warning. A rule
+# that was learnt badly has a high loss, too; that is why the last
+# column meets only the learnt rules, and the cosine, as before, all
+# of them. And on *four* examples one of 24 prototypes may be low by
+# luck.
 
 # %% [markdown]
 # ## The whole procedure
@@ -651,8 +666,9 @@ Markdown(
 #    $L_{\mathrm{LM}}$.
 # 5. Write the adapters a last time, and answer new inputs with them.
 #
-# Steps 1 and 3 to 5 follow the paper's picture; step 2 and every
-# setting are our choice.
+# The paper's picture says that the retriever finds a prototype and
+# the hypernetwork writes the new task's adapters from it. How the
+# choice is made, what is tuned, and every setting are our choice.
 # ````
 #
 # In step 4 only the language model's loss counts. One task alone has
@@ -738,11 +754,12 @@ print("our tuning and pha_lite's end in the same prototype")
 # | wrong | a task with another rule, told by us | the truth |
 # | fresh | random numbers, as before training | nothing |
 #
-# The oracle is what retrieval could at best be worth if the right
-# rule is what counts. `wrong` is a rival, a rule that reads the same
-# inputs, where there is one. `random` is the control that counts
-# most: it, too, is a prototype of a *trained* task, and it, too,
-# gets the good hypernetwork.
+# The oracle, a {term}`relative`, is what retrieval could at best be
+# worth if the right rule is what counts. `wrong` is a
+# {term}`rival`, with a rule that reads the same inputs, where there
+# is one. `random` is the control that counts most: it, too, is a
+# prototype of a *trained* task, and it, too, gets the good
+# hypernetwork.
 
 
 # %%
@@ -777,9 +794,10 @@ STARTS = "retrieved loss oracle mean random wrong fresh".split()
 # How many steps, and how large? A task with four examples has no
 # rows to find out with: validation rows would make it a task with a
 # hundred examples. Papers have looked better than they were for this
-# reason {cite}`perez2021true`. So we choose on *other* new tasks: the
-# garden's, on their validation rows. Each start gets the number of
-# steps and the rate that suit it best there, the bad starts too.
+# reason {cite}`perez2021true`. So we choose on *other* new tasks:
+# three of the garden's, on their validation rows. Each start gets
+# the number of steps and the rate that suit it best there, the bad
+# starts too.
 #
 # ```{admonition} Predict first
 # :class: tip
@@ -880,10 +898,12 @@ Markdown(
 
 # %% [markdown]
 # *What to see:* choose a start in the menu. A curve that falls is a
-# start that tuning spoils: four examples can be fitted in many ways,
-# and most of them are wrong. A curve that rises shows what the start
-# lacked. The last two columns of the table are the best of many
-# tries on one set of rows, so they flatter; the museum will tell.
+# start that tuning at this rate spoils: four examples can be fitted
+# in many ways, and most of them are wrong. A curve that rises shows
+# what the start lacked. Where two curves end a few points apart,
+# the choice between their rates is luck. The last column of the
+# table is the best of many tries on one set of rows, so it
+# flatters; the museum will tell.
 
 # %% [markdown]
 # ### What a start is worth
@@ -984,25 +1004,29 @@ Markdown(
 # %% [markdown]
 # *What to see:* read the figure from its controls. If `wrong` and
 # `random` lie far left of `oracle` before tuning, the hypernetwork
-# listens to its prototypes, and a choice *can* matter. If
-# `retrieved` reaches the `oracle`, the choice was right. If `loss`
-# lies further right than both, then "the same rule" was not even the
-# best start. The bars are long because the tasks differ in how hard
-# they are. The table compares start with start on the same task and
-# draw, which takes that out.
+# listens to its prototypes, and a choice *can* matter. Where
+# `retrieved` falls short of the `oracle`, think of the coin in the
+# conflicting half: it took a wrong rule there. `loss` has read the
+# answers and can choose there; does it reach the `oracle`? The bars
+# are long because the tasks differ in how hard they are. The table
+# compares start with start on the same task and draw, which takes
+# that out. What stays is that the gap itself differs between tasks.
 #
-# Then look at the orange dots, and at the last column of the table.
-# An interval that contains 0 is a gap that these draws do not show.
-# Where the gaps of the column *before* are gone in the column
-# *after*, a few steps on a vector of 32 numbers were enough to make
-# up for a bad start. Then the choice has saved you the tuning, and
-# no more. The worth is in the hypernetwork: trained on 24 tasks, it
-# turns many a vector into an adapter of a useful kind. That is why
-# even `fresh`, plain random numbers, need not lie at chance. The
-# next section shows what four examples do without it.
+# Then look at the orange dots, after tuning, and at the last column
+# of the table. An interval that contains 0, in either column, is a
+# gap that these draws do not show. Where a gap of the column
+# *before* has shrunk in the column *after*, a few steps on a vector
+# of 32 numbers have made up for a bad start. If nothing is left of
+# it, the choice has saved you the tuning, and no more. The worth is
+# in the hypernetwork: trained on 24 tasks, it turns many a vector
+# into an adapter of a useful kind. That is why even `fresh`, plain
+# random numbers, need not lie at chance. The next section shows what
+# four examples do without it.
 #
-# Two warnings belong to the intervals. The draws of one task share
-# its query rows, and all numbers share *one* trained model. Another
+# Three warnings belong to the intervals. The draws of one task share
+# its query rows, so honest intervals are wider. `random` is one task
+# for each draw, the same for all new tasks: a handful of prototypes
+# at most. And all numbers share *one* trained model. Another
 # training run can give another picture.
 
 # %% [markdown]
@@ -1021,8 +1045,9 @@ Markdown(
 # where does the fresh adapter end?
 # ```
 #
-# The rate decides much, so it is chosen on the garden for each way
-# by itself. All get the same number of steps.
+# The rate decides much, so it is chosen for each of the three by
+# itself, on two tasks of the garden. They get the same number of
+# steps; the prototype keeps what was chosen above.
 
 # %%
 WIDE = [1e-3, 3e-3, 1e-2]  # learning rates
@@ -1119,13 +1144,14 @@ plots.intervals(
 # %% [markdown]
 # *What to see:* compare the first row with the others, colour by
 # colour. From the good start there is little to gain: if a row lies
-# further left than *nothing*, its tuning has destroyed something.
-# From the doubtful start there is much to gain. And the last row is
-# what four examples are worth to an adapter that starts from
-# nothing.
+# *clearly* further left than *nothing*, its tuning has destroyed
+# something; a point or two inside such bars is no difference. From
+# the doubtful start there is much to gain. Do the wider ways gain
+# more than the prototype alone? And the last row is what four
+# examples are worth to an adapter that starts from nothing.
 #
 # The rates were chosen so that each way shows its best side. What
-# happens if nobody chooses?
+# happens if nobody chooses? The same two garden tasks tell.
 
 # %%
 plots.lines(
@@ -1143,15 +1169,17 @@ plots.lines(
 )
 
 # %% [markdown]
-# *What to see:* a curve that falls to the right is a good start that
-# large steps destroy. Four examples are soon fitted in any case, so
-# their own loss does not warn; fine-tuning on little data is known
-# to be so unsteady {cite}`mosbach2021stability`. Now go back to the
-# figure with the menu, to the start `loss`. Its rates are up to
-# hundreds of times larger; how far does the lowest curve fall there?
-# A vector of 32 numbers is not tuned more cleverly. There is just
-# little that it can break: all it can reach are adapters that this
-# hypernetwork writes.
+# *What to see:* the hypernetwork and everything begin at a good
+# start. Where their curve falls to the right, large steps destroy
+# it; the fresh adapter has nothing to lose. Four examples are soon
+# fitted in any case, so their own loss does not warn: fine-tuned
+# models with the same training loss can differ much on the test
+# {cite}`mosbach2021stability`. Now go back to the figure with the
+# menu, to the start `loss`. Its rates are up to hundreds of times
+# larger; how far does the lowest curve fall there? (It has one task
+# more, so compare falls, not heights.) A vector of 32 numbers is not
+# tuned more cleverly. There is just little that it can break: all it
+# can reach are adapters that this hypernetwork writes.
 
 # %% [markdown]
 # ```{admonition} Trap: a checkpoint that forgets the order of tasks
@@ -1160,7 +1188,7 @@ plots.lines(
 # row 17". Which task is row 17? The released code orders its tasks
 # by `list(set(names))`. Python mixes the hashes of strings anew in
 # each process, so the order may change when a saved model is loaded
-# again, and every task gets the prototype of another. Nothing
+# again, and a task gets the prototype of another. Nothing
 # fails; the numbers are just worse. (The release also has no code
 # for the few-shot step itself, so whoever adds it walks into this.)
 # Our configuration holds the ordered list of names, and the weights
@@ -1273,11 +1301,12 @@ play()
 widgets.VBox([*boxes.values(), rate, button, answer])
 
 # %% [markdown]
-# The same without a kernel: all that this page has computed, to look
+# The same without a kernel: all museum results of this page, to look
 # up. The menu chooses the task, the slider the number of examples; a
 # row is a start, a colour is what was tuned, and a click on the
 # legend hides one. Dots are means over the draws. The two wider ways
-# were tried with four examples, from two of the starts.
+# were tried with four examples, from two of the starts, on fewer
+# draws.
 
 
 # %%
@@ -1351,16 +1380,17 @@ plots.finish(
 # %% [markdown]
 # *What to see:* choose a task of the related half, then one of the
 # conflicting half: for which of them do `retrieved` and `loss` part
-# before tuning? Move the slider and watch the orange dots. Which
-# tasks need more than four examples, and from which starts?
+# before tuning? Move the slider and watch the orange dots, those of
+# the tuned prototype. Which tasks need more than four examples, and
+# from which starts?
 #
 # ## With several trained models
 #
 # All numbers so far come from one trained model. The experiment
 # `few_shot` of `pha_lite.experiments` trains five, each with another
-# seed and other rows, and chooses its rates on further ones. The
-# figure shows intervals over *models*, for that is the spread that
-# counts.
+# seed and other rows, and chooses its rates on further ones. Each
+# model meets one of the two new surfaces. The figure shows intervals
+# over *models*, for that is the spread that counts.
 
 
 # %%
@@ -1398,10 +1428,12 @@ Markdown(
 
 # %% [markdown]
 # *What to see:* if there is a figure, compare it with that of this
-# page: same starts, same k, but tasks of all eight rules, the badly
-# learnt ones too, and intervals over models. What holds in both is
-# worth remembering. The paper itself reports k = 4, 16 and 32; its numbers
-# are not available here.
+# page: same k, same starts and the fresh adapter beside them, but
+# tasks of all eight rules, the badly learnt ones too, more steps at
+# smaller rates, and intervals over models. Which starts lead before
+# tuning? What is left of their lead? Does `fresh` still stand above
+# chance? What holds in both is worth remembering. The paper itself
+# reports k = 4, 16 and 32; its numbers are not available here.
 #
 # The idea is not PHA's alone. Soft prompts have been retrieved in
 # the same way, by the cosine between task vectors
@@ -1455,17 +1487,19 @@ Markdown(
 # sets = []
 # for seed in range(TRIES):
 #     part = task.sample(QUERY, seed=seed, split="test")["test"]
-#     one = percent_right(model, ends[:1], read(model, part), task.labels)
+#     rows = read(model, part)
+#     one = percent_right(model, ends[:1], rows, task.labels)
 #     sets.append(float(one))
 # print("over draws of examples:", np.std(draws.tolist()))
 # print("over sets of questions:", np.std(sets))
 # ```
 #
-# The second spread is what n query rows must give: near
-# $\sqrt{p(1-p)/n}$, about 5 points for p = 0.75 and n = 80. It would
-# be added to every comparison if the rows were drawn anew. With the
-# same rows it is in all scores alike, and differences are free of
-# most of it.
+# The second is likely the larger. It is what n query rows must give:
+# near $\sqrt{p(1-p)/n}$, about 5 points for p = 0.75 and n = 80. It
+# would be added to every comparison if the rows were drawn anew.
+# With the same rows it is in all scores alike, and differences are
+# free of most of it. The first depends on how far tuning moves the
+# vector: try `RATES[-1]`, too.
 # ````
 
 # %% [markdown]
@@ -1480,23 +1514,27 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# task = suite[to_report[0]]
-# rows = draw_episode(task, 4, SEED, 1)[0].to_dict()
-# other = dict(zip(task.labels, task.labels[::-1]))
-# turned = {
-#     "source": rows["source"],
-#     "target": [other[word] for word in rows["target"]],
-#     "label": [1 - label for label in rows["label"]],
-# }
-# for these in (rows, turned):
-#     few = read(model, these)
-#     start = begin(model, suite, task.name, few, pool, 0)
-#     print({s: known[start[s]] for s in ("retrieved", "loss")})
+# for name in to_report:
+#     task = suite[name]
+#     rows = draw_episode(task, 4, SEED, 1)[0].to_dict()
+#     other = dict(zip(task.labels, task.labels[::-1]))
+#     turned = {
+#         "source": rows["source"],
+#         "target": [other[word] for word in rows["target"]],
+#         "label": [1 - label for label in rows["label"]],
+#     }
+#     for these in (rows, turned):
+#         few = read(model, these)
+#         start = begin(model, suite, name, few, pool, 0)
+#         print(name, known[start["retrieved"]], known[start["loss"]])
 # ```
 #
 # Retrieval does not look at answers, so it cannot notice. The loss
-# does, and takes whatever fits the nonsense best. One wrong label
-# among four is a quarter of all that a start by loss knows.
+# does, and takes whatever fits the nonsense best. In the related
+# half that is still the same rule, since no other knows the label
+# words. In the conflicting half it may leave for another rule. One
+# wrong label among four is a quarter of all that a start by loss
+# knows.
 # ````
 
 # %% [markdown]
@@ -1562,10 +1600,11 @@ Markdown(
 #         print(f"{name:24s} {start:24s} {100 * right:.0f}")
 # ```
 #
-# A mixture of two relatives is usually as good as each. A mixture of
-# two rivals is a prototype that no training has ever seen, somewhere
-# between two opposite questions, and there is no reason why it
-# should answer either of them.
+# A mixture of relatives is usually about as good as each. A mixture
+# of two rivals is a prototype that no training has ever seen,
+# somewhere between two questions, and there is no reason why it
+# should answer either of them. The mean of all may do better or
+# worse; nothing is promised for it, either.
 # ````
 
 # %% [markdown]
@@ -1583,18 +1622,22 @@ Markdown(
 # ```python
 # for k, way in product(KS, ("prototype", "all")):
 #     for start in ("retrieved", "loss"):
-#         lr = 0.03 if way == "prototype" else chosen["everything"]
-#         options = {"steps": WALK, "lr": lr, "limit": QUERY}
+#         _, lr, steps = best[start]
+#         if way == "all":
+#             lr, steps = chosen["everything"], WALK
+#         options = {"steps": steps, "lr": lr, "limit": QUERY}
 #         got = adapt(
 #             model, suite["other/hotel"], k, start, way, **options
 #         )
 #         print(k, way, start, got.source, got.before, got.after)
 # ```
 #
-# Everything stays near 50 %. No prototype holds the question, and no
-# vector near them does: the hypernetwork can only write what it has
-# learnt to write. A few dozen examples are too little to teach it
-# more. Transfer needs something to transfer.
+# No start is good, and tuning the prototype hardly moves the score.
+# No prototype holds the question, and no vector near them does: the
+# hypernetwork can only write what it has learnt to write. Tuning
+# everything on four examples does not help, either. With 32 it may
+# begin to learn the question: repeat it with other seeds. That would
+# be training. Transfer needs something to transfer.
 # ````
 
 # %% [markdown]
@@ -1608,13 +1651,14 @@ Markdown(
 # - It reads inputs. It cannot tell two questions about the same text
 #   apart, and its score does not warn of a question that is new.
 # - Choosing by the loss on the k examples reads the answers too. It
-#   is our extension, costs T decoder passes, and its value is a
-#   better warning.
+#   is our extension and costs T decoder passes. It can choose
+#   between rivals, where inputs cannot, and is the better warning.
 # - What a start is worth is the distance to `random` and `mean`, not
 #   to a fresh adapter; and a short tuning of one vector can close
-#   that distance.
-# - On four examples tune little. What you tune more, choose the rate
-#   for more carefully.
+#   much of that distance.
+# - On four examples try the prototype alone first. What you tune
+#   beyond it must show a gain, and needs its rate chosen with more
+#   care.
 #
 # **Check yourself.** Why is a random *trained* prototype a harder
 # control than a fresh adapter? What would have to be true of the

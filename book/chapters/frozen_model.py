@@ -95,8 +95,8 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # The tokenizer cuts both sides into **pieces** and closes them with
 # `</s>`. A `▁` marks the beginning of a word. Ours makes everything
-# lower case, and each label word of this task is one piece. That is
-# luck; a label word may have many.
+# lower case and keeps the words of our tasks whole, so each label
+# word here is one piece. With another tokenizer it may be many.
 
 # %%
 TEXT = "sentence: The porters is at the reception."
@@ -140,7 +140,7 @@ for name, tensor in batch.items():
 #
 # The decoder writes an answer $y$ piece by piece. Each piece gets a
 # probability, given the input $x$ and the pieces before it. The loss
-# is the mean surprise over all N real pieces of a batch:
+# of an answer of N pieces is its mean surprise, $-\log p$ per piece:
 #
 # ```{math}
 # :label: eq-frozen_model-loss
@@ -148,10 +148,11 @@ for name, tensor in batch.items():
 #   \log p(y_j \mid y_{<j}, x) .
 # ```
 #
-# In training all pieces are scored at once. For that the decoder
-# reads the right answer, moved one place to the right, with a start
-# piece in front (T5 takes its padding piece for that). So at place j
-# it has seen the pieces before $y_j$ and not $y_j$ itself.
+# For a batch, the mean runs over the real pieces of all answers. All
+# are scored at once: the decoder reads the right answer, moved one
+# place to the right, with a start piece in front (T5 takes its
+# padding piece for that). So at place j it has seen the pieces
+# before $y_j$ and not $y_j$ itself.
 
 
 # %%
@@ -180,11 +181,13 @@ assert torch.allclose(loss, out.loss, atol=1e-5)
 print(f"logits {tuple(out.logits.shape)}, loss {loss.item():.2f}")
 
 # %% [markdown]
-# Is that loss large? Keep three marks in mind. A model that knows
+# Is that loss large? The logarithm is the natural one, so the unit
+# is the **nat**. Keep three marks in mind. A model that knows
 # *nothing* spreads its bet over all V pieces and pays $\log V$ for
 # each. A model that knows the *two words* but not which one is right
-# pays $\log 2$ for the word and nothing for the `</s>` after it. A
-# model that knows *the answer* pays nothing.
+# pays $\log 2$ for the word and nothing for the `</s>` after it:
+# half of $\log 2$ per piece. A model that knows *the answer* pays
+# nothing.
 
 # %%
 vocabulary = t5.config.vocab_size
@@ -285,8 +288,9 @@ Markdown(
 # *What to see:* by ranking, an untrained model gets about half of a
 # balanced task, because it must name one of two words. By
 # generating it gets nothing, because it does not know which words
-# are asked for. The same model, two numbers: say which one you
-# report. {term}`chance` is a floor for ranking only.
+# are asked for: it mostly writes answers from its pretraining. The
+# same model, two numbers: say which one you report. {term}`chance`
+# is a floor for ranking only.
 
 # %% [markdown]
 # ## T5 from its parts
@@ -373,8 +377,8 @@ Markdown("\n".join(lines))
 #
 # ### The norm
 #
-# T5's norm only scales {cite}`zhang2019rmsnorm`. It subtracts no mean
-# and adds no bias:
+# T5's norm only scales {cite}`zhang2019rmsnorm`, with a learned gain
+# $g$ at the end. It subtracts no mean and adds no bias:
 #
 # ```{math}
 # :label: eq-frozen_model-norm
@@ -433,7 +437,7 @@ assert torch.allclose(gated_gelu(x, *weights), inner(x), atol=1e-5)
 # such numbers: distances are sorted into **buckets**, one for each
 # small distance, wider and wider ones for large distances. An
 # encoder has one half of the buckets for places before, the other
-# for places behind. A decoder looks back only.
+# for places after. A decoder looks back only.
 
 
 # %%
@@ -495,7 +499,7 @@ plots.lines(
     title="What is added to a score, by distance",
     alt="Four curves, one for each head, over the distance from the "
     "reading to the read word, from 12 words before to 12 words "
-    "behind. Each has its peak next to zero, on one side or on both, "
+    "after. Each has its peak next to zero, on one side or on both, "
     "and falls off with the distance.",
     xtitle="distance in pieces (below 0: before)",
     ytitle="added to the score (nats)",
@@ -504,24 +508,28 @@ plots.lines(
 # %% [markdown]
 # *What to see:* look where each head has its peak, and on which side
 # it falls off more slowly. Heads share the work: some lean to the
-# words before, some to the words behind. A difference of one nat
-# means that, with equal content, a place gets *e* times the weight.
+# words before, some to the words after. A lean is no wall: the other
+# side is read less, not never. A difference of one nat means that,
+# with equal content, a place gets *e* times the weight.
 #
 # ### Attention, one head
 #
 # Each head has matrices $W_q, W_k, W_v$ from d to 32 numbers. With
 # $x$ the normed states of the reader and $s$ those that are read
-# (in self-attention both are the same), and $B$ the position bias:
+# (in self-attention both are the same), and $\beta$ the head's
+# position bias:
 #
 # ```{math}
 # :label: eq-frozen_model-attention
-# A = \mathrm{softmax}\bigl(x W_q\,(s W_k)^\top + B\bigr), \qquad
+# A = \mathrm{softmax}\bigl(x W_q\,(s W_k)^\top + \beta\bigr), \qquad
 # \mathrm{head}(x, s) = A\,(s W_v) .
 # ```
 #
 # The division by $\sqrt{32}$ that you may miss
 # {cite}`vaswani2017attention` is not there. T5 starts training
-# from a smaller $W_q$ instead.
+# from a smaller $W_q$ instead. The mixtures of all heads, side by
+# side, go through one last matrix. PyTorch keeps the heads of a
+# matrix one below the other; `chunk` cuts them apart.
 
 
 # %%
@@ -545,7 +553,8 @@ def all_heads(layer, x, s, bias):
 # %% [markdown]
 # To compare, we need the attention weights of `transformers`. Its
 # default, `sdpa`, uses fused kernels that never form them, and asked
-# for attentions it returns an *empty* tuple. `eager` keeps them.
+# for attentions it returns an *empty* tuple. `eager` keeps them. Of
+# the hidden states, number i is what *enters* block i.
 
 # %%
 LAYER, HEAD = 2, 3
@@ -646,7 +655,7 @@ print(f"encoder states {tuple(states.shape)}: equal")
 
 # %% [markdown]
 # One thing is missing for batches: padding. A text must not read the
-# padding behind it, so its score there becomes minus infinity. If
+# padding after it, so its score there becomes minus infinity. If
 # you forget the mask, nothing fails. The states are only wrong.
 
 # %%
@@ -695,6 +704,11 @@ for piece, weight in zip(pieces, weights[0].tolist(), strict=True):
     print(f"{piece:12s} {weight:.2f}")
 
 # %% [markdown]
+# *What to see:* no piece gets most of the weight. In the first block
+# the start piece asks, and it is the same for every text: it does
+# not yet know what to look for.
+
+# %% [markdown]
 # ## One end: read off what is there
 #
 # Now the first end. The model stays as it is. Each text becomes the
@@ -717,10 +731,11 @@ def pooled(t5, tokenizer, texts):
 
 # %% [markdown]
 # A probe has a choice to make, too: how strongly its weights are
-# held near zero. We fit one probe per strength, and *validation*
-# rows choose. For every task there are three sets of rows: training
-# rows to learn from, validation rows to choose by, test rows to
-# report. Each row has one job.
+# held near zero. In scikit-learn that is `C`, and a *small* `C` holds
+# them hard. We fit one probe per `C`, and *validation* rows choose.
+# For every task there are three sets of rows: training rows to learn
+# from, validation rows to choose by, test rows to report. Each row
+# has one job.
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -779,7 +794,8 @@ def probe_curve(t5, task):
 # pretraining has put there. And we take a second task, `time`: does
 # the writer of a review speak of the past? Each review holds two
 # opinions, the writer's and somebody else's, and either may lie in
-# the past or ahead.
+# the past or ahead. To *We will love the bed. My aunt loved the
+# view.* the answer is no.
 #
 # ```{admonition} Predict first
 # :class: tip
@@ -824,12 +840,14 @@ plots.lines(
 # %% [markdown]
 # *What to see:* compare within a task. The gap between pretrained
 # and random is knowledge that was there before the first example.
-# (For acceptability it has a known source: part of the pretraining
-# was to proofread sentences about other places.) A random network is
-# no zero, though: words leave traces in any states, and where words
-# alone say something about the answer, that is worth some points
-# above chance. Then compare the two pretrained curves. Whether a
-# sentence is well formed lies open in the mean state. *Whose* past
+# (It has a known source: part of the pretraining was to proofread
+# sentences, and to say whether an opinion lies before or later, in
+# texts about other places.) Where the two bands overlap, a probe on
+# so few rows shows no gap. A random network is no zero, either:
+# words leave traces in any states, and where words alone say
+# something about the answer, that is worth some points above chance.
+# Then compare the two pretrained curves at their right ends. Whether
+# a sentence is well formed lies open in the mean state. *Whose* past
 # it is lies there less openly: the mean mixes two opinions, and a
 # line through it has trouble unmixing them. The bands are 95 %
 # intervals over three draws, hence wide.
@@ -931,9 +949,10 @@ Markdown("\n".join(lines) + f"\n\nWe go on with **{chosen:g}**.")
 
 # %% [markdown]
 # *What to see:* the same model, data and code in every row; only the
-# rate differs. Read how far the worst lies behind the best: had we
-# taken that one by habit, we would have blamed the method. Two rates
-# that lie together are a tie, and the first one wins it.
+# rate differs. Read how far the worst lies behind the best. A point
+# or two are a handful of validation rows, and no verdict. A wide gap
+# is one: with that rate, taken by habit, we would have blamed the
+# method. Of equal rates the first one wins.
 #
 # ```{admonition} Predict first
 # :class: tip
@@ -970,8 +989,8 @@ plots.lines(
     title="Time: right on training rows and on test rows",
     alt="Four curves over 16, 64, 250 and 1000 training examples. "
     "Both methods answer nearly all of their training rows at every "
-    "size. On test rows both are far lower with 16 examples; full "
-    "fine-tuning then rises steeply, the probe slowly.",
+    "size. On test rows both are lower, most of all with 16 examples; "
+    "full fine-tuning closes the gap sooner than the probe.",
     xtitle="training examples",
     chance=50,
     log=True,
@@ -993,16 +1012,17 @@ Markdown("\n".join(lines))
 # *What to see:* first the two training curves. Where they run near
 # the top at every size, they tell neither the methods apart nor 16
 # examples from 1000: the d weights of a probe are enough to memorise
-# hundreds of rows, and a T5 has far more. Then go down from a
+# a hundred rows and more, and a T5 has far more. Then go down from a
 # training curve to its test curve. That distance was only
-# *memorised*, and it is widest at the left. Last, the gain in the
-# table, over the same draws for both ends. Where its interval
+# *memorised*; see how it shrinks to the right. Last, the gain in the
+# table, over the same draws for both ends. To train everything pays
+# from the first size whose interval lies above zero. Where it
 # includes zero, three draws cannot say which end is better.
 #
 # So full fine-tuning is a strong opponent, not a straw man, *once*
-# it has enough examples. What it costs stands elsewhere: a whole
-# copy of the model for each task, and a learning rate that must be
-# right.
+# it has enough examples. For `time` that may be soon: pretraining
+# has practised something like it. Its cost is in no table yet: a
+# whole copy of the model for each task, and a learning rate to find.
 
 # %% [markdown]
 # ### How many are enough?
@@ -1037,11 +1057,12 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # *What to see:* compare the columns. Two tasks can have the same
-# texts, the same words, as many examples and the same training
-# score, and one is learnt while the other is memorised. Tense shows
-# in a verb. Liking must be put together from a verb, a "not" and its
-# owner, and this T5 does not do so by itself. No number of examples
-# is "few" or "enough" without the task and the model.
+# kind of text, the same answers and as many examples, and both get
+# most of their training rows right; one is learnt, the other
+# memorised. Both must find the writer's opinion. Then time hangs on
+# one word, *will*. Liking hangs on one word out of many, and a *not*
+# turns it round. No number of examples is "few" or "enough" without
+# the task and the model.
 
 # %% [markdown]
 # ## Why too little data hurts
@@ -1049,7 +1070,7 @@ Markdown("\n".join(lines))
 # Sixteen yes-or-no answers are sixteen bits. The model has millions
 # of numbers to set. Very many settings answer all sixteen rows
 # rightly, and they disagree on the next row. Training finds *one* of
-# them. How easily it does shows in a cruel experiment
+# them. A cruel experiment shows how easily
 # {cite}`zhang2017rethinking`: shuffle the answers of `time`, so that
 # nothing is left to understand.
 #
@@ -1097,8 +1118,8 @@ Markdown("\n".join(lines))
 # ## How sure is a test score?
 #
 # A test set is a sample as well. A model that is right with
-# probability p on a row gets $n \hat p$ of n rows right, a binomial
-# count. So about 95 % of the time the truth lies within
+# probability p on a row gets k of n rows right, a binomial count. Its
+# score is $\hat p = k / n$, and about 95 % of the time p lies within
 #
 # ```{math}
 # :label: eq-frozen_model-binomial
@@ -1132,15 +1153,15 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # *What to see:* from 100 to 500 rows the interval shrinks by
-# $\sqrt{5}$ and not by 5. With 100 rows, two methods that lie five
-# points apart cannot be told apart. The last row shows the formula
-# fail: 16 of 16 gives it a width of zero. Wilson's interval
+# $\sqrt{5}$ and not by 5. With 100 rows each, two methods that lie
+# five points apart cannot be told apart. The last row shows the
+# formula fail: 16 of 16 gives it a width of zero. Wilson's interval
 # {cite}`wilson1927`, which `scipy` has, does not make that mistake.
 #
 # This interval is about the *rows*: one model, other test rows. The
 # intervals in the figures above are about the *draws*: other
-# training rows, another model. Neither contains the other, so say
-# which one you show. Here are both, for full fine-tuning:
+# training rows, another model. Neither covers what the other does,
+# so say which one you show. Here are both, for full fine-tuning:
 
 # %%
 lines = ["| examples | draw by draw | ± by the test rows |"]
@@ -1153,9 +1174,10 @@ for n, pairs in full.items():
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# *What to see:* where the draws lie further apart than the last
-# column allows, more test rows would not help. Another draw of
-# training rows would be another model.
+# *What to see:* go up and down from a line's mean by the last
+# column. A draw outside that range differs by more than the test
+# rows explain, and more of them would not help: another draw of
+# training rows is another model.
 
 # %% [markdown]
 # ### What it costs to choose by the test set
@@ -1311,9 +1333,9 @@ Markdown(
 #   worse the shorter a text is beside its neighbours.
 # - **A probe without its control.** Ask what a random network of the
 #   same shape would give.
-# - **One learning rate for all methods.** Adapters like rates at
-#   which a full copy breaks. Choose by validation, for each method
-#   by the same rule.
+# - **One learning rate for all methods.** Adapters often want a
+#   higher one than a full copy. Choose by validation, for each
+#   method by the same rule.
 
 # %% [markdown]
 # ## Exercises
@@ -1338,10 +1360,10 @@ Markdown(
 # print((moved.norm() / states.norm()).item())
 # ```
 #
-# They move a lot: all weights become flatter, and the position bias
-# gains in comparison. But the factor can live in $W_q$ as well as
-# beside it, so a T5 trained with the division would just learn a
-# larger $W_q$.
+# They move a lot: the content of a word counts less, and the
+# position bias gains in comparison. But the factor can live in $W_q$
+# as well as beside it, so a T5 trained with the division would just
+# learn a larger $W_q$.
 # ````
 
 # %% [markdown]
@@ -1419,7 +1441,8 @@ Markdown(
 #
 # Between the two ends lies a third way: let only the encoder move,
 # or only the decoder (`part`). Try it for acceptability with 64
-# examples, beside full fine-tuning and the probe. Guess first.
+# examples and a rate of 0.0003, beside full fine-tuning and the
+# probe. Guess first.
 # ````
 #
 # ````{solution} frozen-half
@@ -1436,10 +1459,11 @@ Markdown(
 #     print(half or "all", score)
 # ```
 #
-# The probe's score stands in the first figure of the learning
-# curves. Each half may want a rate of its own, so choose it on
-# validation before you rank them. The next page freezes both halves
-# and adds something small to them.
+# The probe's score stands in the figure of the probes. The embedding
+# table belongs to neither half: it moves in the full run alone. Each
+# half may want a rate of its own, so choose it on validation before
+# you rank them. The next page freezes both halves and adds something
+# small to them.
 # ````
 
 # %% [markdown]
@@ -1447,9 +1471,8 @@ Markdown(
 # :label: frozen-budget
 #
 # You have 32 labelled rows of `acceptability` in all. Will you train
-# a probe on all of them with a fixed strength of 1, or train on 16
-# and choose the strength on the other 16? Compare the two over ten
-# draws.
+# a probe on all of them with a fixed `C` of 1, or train on 16 and
+# choose `C` on the other 16? Compare the two over ten draws.
 # ````
 #
 # ````{solution} frozen-budget
@@ -1493,7 +1516,7 @@ Markdown(
 # print(math.ceil(variance * (1.96 / 0.02) ** 2))
 # ```
 #
-# Several thousand, and even then it works only half of the time.
+# About three thousand, and even then it works half of the time only.
 # Tested on the *same* rows the difference varies less, because both
 # stumble over the same hard ones. That is why this book compares
 # methods on the same rows and the same draws.
@@ -1511,7 +1534,8 @@ Markdown(
 #   beside it shows what pretraining did.
 # - With few examples a whole T5 memorises anything, also nonsense,
 #   and training accuracy says nothing. With enough it learns what a
-#   probe cannot read off. How many are enough depends on the task.
+#   probe reads off less well. How many are enough depends on the
+#   task.
 # - Validation chooses, test reports, and every score needs an
 #   interval that says what it is about.
 #

@@ -37,7 +37,6 @@ import time
 from itertools import permutations
 from statistics import median
 
-import plotly.graph_objects as go
 import torch
 from IPython.display import Markdown
 from pha_lite import PHAConfig, PHAModel, load_suite, plots
@@ -415,9 +414,8 @@ STARTS = {
 # What does an adapter add, compared with the feed-forward part beside
 # which it hangs? We run the frozen T5 on 64 reviews, keep what each
 # decoder layer's FFN reads and gives, and let written adapters read
-# the same. We compare sizes by the root mean square (rms), and put
-# the adapters' over the FFN's: once as written, once with the written
-# biases set to zero.
+# the same. The measure is the root mean square (rms) of their output
+# over that of the FFN's.
 
 # %%
 suite = load_suite(seed=SEED)
@@ -505,91 +503,99 @@ Markdown("\n".join(lines))
 # default, $\sqrt{1/d}$ and $\sqrt{1/b}$ for hyper-fan-in. Now read
 # the ratios in bold. Under PyTorch's default the adapter drowns the
 # layer it should correct. Hyper-fan-in is quieter, and still louder
-# than the FFN. Its matrices keep the scale of what the adapter
-# *reads*, and next to that the FFN of this T5 gives little. The
-# written biases, with `fan = 1`, come on top (the last column leaves
-# them out). Only with the factor 0.001 does the model start almost
-# untouched. And since both matrices carry that factor, their product
-# carries it twice: almost all that such an adapter says at first is
-# its written bias.
+# than the FFN: its matrices keep the scale of what the adapter
+# *reads*, and next to that this FFN gives little. The written biases,
+# with `fan = 1`, come on top (the last column sets them to zero).
+# Only with the factor 0.001 does the model start almost untouched.
+# And since both matrices carry that factor, their product carries it
+# twice: what such an adapter says at first is its written bias.
 
 # %% [markdown]
 # ### The first steps
 #
 # Does it matter for training, or does the optimiser repair a bad
-# start at once? Two tasks, three starts, two seeds, the same few
-# steps. The model is the baseline `"task_embedding"`: our
+# start at once? Two tasks, three starts, two learning rates, two
+# seeds, the same few steps. The model is the baseline `"task_embedding"`: our
 # hypernetwork in the decoder, trained adapters in the encoder.
 #
 # ```{admonition} Predict first
 # :class: tip
 # The frozen T5 has a loss of several nats per token before anything
 # is trained. Where does the loss start under each of the three, and
-# which of them is lowest at the end?
+# is one of them clearly lowest at the end?
 # ```
 
 # %%
 FIRST = 60  # steps
+RATES = (3e-3, 3e-4)  # ours for this small T5, and the release's
 
 pair = ["time/hotel", "acceptability/hotel"]
 some = {name: suite[name] for name in pair}
 
 
-def first_steps(scale, seed):
+def first_steps(scale, seed, lr):
     """The language model's loss at each of the first steps."""
     config = PHAConfig.baseline("task_embedding", tasks=pair, seed=seed)
     model = PHAModel.from_backbone((t5, tokenizer), config)
     torch.manual_seed(seed)
     start(model.trained.hypernet, scale)
     settings = TrainConfig(
-        steps=FIRST, batch_size=16, lr=3e-3, eval_every=0, seed=seed
+        steps=FIRST, batch_size=16, lr=lr, eval_every=0, seed=seed
     )
     result = train(model, some, settings, progress=False)
     return [row["lm_loss"] for row in result.history]
 
 
 curves = {
-    name: [first_steps(scale, SEED + i) for i in range(2)]
+    (name, lr): [first_steps(scale, SEED + i, lr) for i in range(2)]
+    for lr in RATES
     for name, scale in STARTS.items()
 }
 
 # %%
-fig = go.Figure()
-for i, (name, runs) in enumerate(curves.items()):
+titles = [f"learning rate {lr:g}" for lr in RATES]
+fig = make_subplots(2, 1, vertical_spacing=0.14, subplot_titles=titles)
+for (name, lr), runs in curves.items():
     for j, run in enumerate(runs):
         fig.add_scatter(
             x=list(range(1, FIRST + 1)),
             y=run,
             name=name,
             legendgroup=name,
-            showlegend=j == 0,
-            line={"color": plots.PALETTE[i], "width": 2},
+            showlegend=j == 0 and lr == RATES[0],
+            line_color=plots.PALETTE[list(STARTS).index(name)],
             hovertemplate="step %{x}: %{y:.2f} nats",
+            row=1 + RATES.index(lr),
+            col=1,
         )
-fig.update_xaxes(title_text="training step")
+
+# %%
+fig.update_xaxes(title_text="training step", row=2, col=1)
 fig.update_yaxes(title_text="loss (nats per token)", type="log")
 plots.finish(
     fig,
     "The first steps under three starts",
-    "Loss over the first training steps on a logarithmic axis, two "
-    "lines for each start. At the first step those of hyper-fan-in "
-    "times 0.001 are low; after some steps all lines lie close.",
-    above=66,
-    legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    "Two panels, one for each learning rate: the loss over the first "
+    "training steps on a logarithmic axis, two lines for each start. "
+    "At the first step those of hyper-fan-in times 0.001 are low in "
+    "both panels. With the large rate all lines soon lie close.",
+    height=620,
+    above=96,
+    legend={"orientation": "h", "y": 1.06, "yanchor": "bottom", "x": 0},
 )
 
 # %% [markdown]
 # *What to see:* look at the first points, before anything is learnt.
 # With the factor 0.001 the loss is about that of the frozen T5; loud
-# adapters mostly start above it. Now follow the lines. Does the quiet
-# start stay ahead? Its loss, too, can leap up. AdamW moves every
-# number in a head by about the learning rate, however small that
-# number is, and 0.003 is far more than the quiet start drew. After a
-# step or two little is left of it. At the end, compare the gap
-# between two starts with the gap between the two lines of one. If it
-# is no larger, the optimiser has repaired the start. So the start
-# decides the first loss, and the learning rate the next ones. Try
-# `lr=3e-4`, the release's.
+# adapters mostly start above it. Does the quiet start stay ahead? In
+# the upper panel its loss, too, can leap up: AdamW moves every number
+# in a head by about the learning rate, and 0.003 is far more than the
+# quiet start drew. After a step or two little is left of it. In the
+# lower panel the steps are ten times smaller, and a start lasts
+# longer. At the ends of the lines, compare the gap between two starts
+# with the gap between the two lines of one: if it is no larger, the
+# optimiser has repaired the start. So the start decides the first
+# loss, the learning rate how long that is felt.
 
 # %% [markdown]
 # ## Once per task, not once per row
@@ -753,13 +759,12 @@ Markdown(
 )
 
 # %% [markdown]
-# *What to see:* compare the slopes, then look for a crossing. At 8
-# rows of 8 tasks there is nothing to save, and sorting rows and
-# looping over tasks cost time of their own. So for small batches our
-# way may be the slower one. But each further row makes the released
-# way write one more adapter; ours only reads one more row. The bands
-# reach from the fastest to the slowest run. On a busy machine they
-# are wide.
+# *What to see:* compare the slopes. At 8 rows of 8 tasks there is
+# nothing to save, and sorting rows and looping over tasks cost time:
+# for small batches grouping may well be slower. But for each further
+# row the released way writes one more adapter; ours only reads the
+# row. The bands reach from the fastest to the slowest run. On a busy
+# machine they are wide.
 
 # %% [markdown]
 # ```{admonition} Trap: written again for every word
@@ -769,9 +774,8 @@ Markdown(
 # and each time the same weights are written again, again for every
 # row. The answers are right, so no test of accuracy ever finds it.
 # This is about the released code, not about the method. The cells
-# below count the calls, and time both ways. In `pha_lite`, `start`
-# writes the adapters and runs the encoder; a hook on the decoder then
-# imitates the release.
+# below count the calls, and time both ways. `model.start` writes the
+# adapters once; a hook on the decoder then imitates the release.
 # ```
 
 
@@ -833,10 +837,10 @@ Markdown(
 
 # %% [markdown]
 # *What to see:* the count is the point: one call against one per
-# word, eight adapters per layer against 48 for each word. (The call
-# inside `start` is left out of the release's count.) What it costs in
-# time depends on how large the adapters are beside the model, and on
-# the machine.
+# word, eight adapters per layer against 48 for each word. (The one
+# in `start` is not counted as the release's.) What it costs in time
+# depends on how large the adapters are beside the model, and on the
+# machine.
 
 # %% [markdown]
 # ## Between two tasks
@@ -920,10 +924,10 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # Six test reviews on which the two questions have different answers.
-# Only the task embedding tells which one is asked. We train with
-# `PHAConfig.baseline("task_embedding")`: encoder adapters shared by
-# both tasks, decoder adapters written from free task embeddings, no
-# contrastive loss. This is HyperFormer's idea with PHA's placement.
+# Only the task embedding tells which one is asked. We train the
+# baseline `"task_embedding"`: encoder adapters shared by both tasks,
+# decoder adapters written from *free* task embeddings, with no loss
+# of their own. This is HyperFormer's idea with PHA's placement.
 
 # %%
 STEPS = 300
@@ -965,8 +969,8 @@ Markdown("\n".join(lines))
 # mean that each task has learnt its question. The other two numbers
 # are the {term}`swap test`: asked with the rival's embedding, does the
 # model answer the rival's question? Then they lie near {term}`chance`,
-# for the two answers agree on about half of the texts. If they are
-# high, too, the embedding does not matter.
+# for the two answers agree on about half of the texts. If the
+# embedding did not matter, the two rows would be the same.
 #
 # ### The road from one to the other
 #
@@ -982,9 +986,9 @@ Markdown("\n".join(lines))
 #
 # ```{admonition} Predict first
 # :class: tip
-# At $\alpha = 0.5$: are both questions answered half right, or one of
-# them fully, or is neither answer a word of the two? Do the curves
-# slope, or is there a cliff?
+# The accuracies on both questions along the road: do they slope, or
+# is there a cliff? Do all texts change from one question's answer to
+# the other's at the same $\alpha$?
 # ```
 
 # %%
@@ -1061,7 +1065,7 @@ plots.finish(
     "right answer to the question of time and to that of order. The "
     "first line falls, the second rises. Below, a bar for each of six "
     "reviews: how much the model prefers yes to no. A slider moves "
-    "along alpha, and the bars change sides one after another.",
+    "along alpha, and the bars change from one side to the other.",
     height=760,
     above=46,
     below=120,
@@ -1072,10 +1076,12 @@ plots.finish(
 # %% [markdown]
 # *What to see:* the two lines cross somewhere between the ends: the
 # answers to one question give way to those to the other. Drag the
-# slider and watch the bars. They change sides one after another, not
-# together. So around the crossing the model answers some texts by
-# one question and some by the other. Half of two tasks is not a third
-# task; it is a model that is undecided between two.
+# slider and watch the bars. A blue bar answers *time*, an orange one
+# *order*. Where both colours show, the model answers some texts by
+# one question and some by the other. And a bar can move steadily
+# where the lines have a cliff: accuracy counts only its side. Half of
+# two tasks is not a third task; it is a model that is undecided
+# between two.
 
 # %% [markdown]
 # ### The same road, seen from the weights
@@ -1133,8 +1139,8 @@ Markdown(
 # *What to see:* the curves are bent where the road of the embeddings
 # is straight. And look at the cosine between the ends: the nearer to
 # 1, the more of what is written is common to both tasks, although
-# they answer different questions. The part that decides the answers
-# can be a small part of the weights.
+# they answer different questions. Is it the offset? Only if that is
+# long. Otherwise the trunk gives both tasks similar shares $x$.
 
 # %% [markdown]
 # ## Does the layer embedding matter?
@@ -1177,32 +1183,32 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # *What to see:* compare each row with the first. Where shuffling costs
-# nothing, the layers' embeddings are not used: each layer can do with
-# another's adapter, or the network writes about the same one for all.
-# The equation offers a freedom; whether training takes it is a
+# nothing, the layers' embeddings are not needed: each layer can do
+# with another's adapter, or the network writes about the same one for
+# all. The equation offers a freedom; whether training takes it is a
 # question for a measurement. This model has three decoder layers. In
 # a deep one the answer may differ.
 
 # %% [markdown]
 # ## What could go wrong
 #
-# - **PyTorch's start in the heads.** Nothing crashes. The loss starts
-#   high, the model spends its first steps on undoing it, and some
-#   runs never recover. Print the ratio of adapter to FFN once, before
-#   you train.
+# - **PyTorch's start in the heads.** Nothing crashes, and on this
+#   page the optimiser mends it. Do not count on that in a larger
+#   model. Print the ratio of adapter to FFN once, before you train.
 # - **Adapters per row.** Answers are right, memory and time are not.
 #   Count the calls of the hypernetwork, and the rows it reads.
 # - **An embedding that nobody reads.** A hypernetwork can learn to
-#   write the same for every task: the offset $c$ allows it. Swap
-#   embeddings before you explain anything with them.
+#   write the same for every task: the offset $c$ allows it, and so
+#   does a trunk whose $x$ hardly moves. Swap embeddings before you
+#   explain anything with them.
 # - **The same for layers.** Shuffle them before you speak of layers
 #   that specialise.
 # - **A layer norm left out.** The start rests on the length of $x$
 #   being fixed. Without it, a longer task embedding writes larger
 #   weights.
 # - **A learning rate from ordinary adapters.** One step in a head
-#   moves all the adapters of all tasks at once. Choose the rate
-#   anew, on validation data.
+#   moves all the adapters of all tasks at once, and can undo a quiet
+#   start. Choose the rate anew, on validation data.
 
 # %% [markdown]
 # ## Exercises
@@ -1260,10 +1266,10 @@ Markdown("\n".join(lines))
 # ````{exercise} Without the layer norm
 # :label: hypernetworks-norm
 #
-# Put `nn.Identity()` in place of `net.norm`, start with hyper-fan-in,
-# and measure the standard deviation of the written down matrix for
-# task embeddings of standard deviation 0.1, 1 and 10. What should it
-# be by {eq}`eq-hypernetworks-fan`?
+# In a new `Hyper`, put `nn.Identity()` in place of `norm`, start with
+# hyper-fan-in, and measure the standard deviation of the written down
+# matrix for task embeddings of standard deviation 0.1, 1 and 10. What
+# should it be by {eq}`eq-hypernetworks-fan`?
 # ````
 #
 # ````{solution} hypernetworks-norm
@@ -1280,9 +1286,11 @@ Markdown("\n".join(lines))
 #         print(norm, size, w.down.std().item(), net.d**-0.5)
 # ```
 #
-# With the layer norm the size of the embedding makes hardly any
-# difference. Without it the weights follow the embedding: too small
-# for small ones, too large for large ones.
+# It should be $\sqrt{1/d}$, and with the layer norm it is, whatever
+# the size of the embedding. Without it the weights have the length
+# that the trunk happens to give: too large for large embeddings, too
+# small for the others. They do not shrink to nothing, for the trunk
+# reads the layer embedding, too, and has biases.
 # ````
 
 # %% [markdown]
@@ -1302,12 +1310,16 @@ Markdown("\n".join(lines))
 # for a in (-1.0, 0.0, 1.0, 2.0):
 #     far.add_task(f"far {a}", like={first: 1 - a, second: a})
 #     got = margin(far, f"far {a}")
-#     print(a, [right(got, name) for name in pair])
+#     row = torch.tensor(far.task_ids(f"far {a}", 1))
+#     with torch.no_grad():
+#         w = far.trained.hypernet(far.trained.prototypes(row))
+#     size = math.sqrt(sum(p.square().sum() for p in w))
+#     print(a, [round(right(got, name)) for name in pair], size)
 # ```
 #
-# The layer norm keeps $x$ at its length however far you go, so the
+# The layer norm bounds the length of $x$ however far you go, so the
 # weights cannot explode. Look at which question is answered: beyond
-# an end there is no new task, at best the same one, said louder.
+# an end we would expect no new task, at best the one next to it.
 # ````
 
 # %% [markdown]
@@ -1338,9 +1350,10 @@ Markdown("\n".join(lines))
 #     print(a, [round(right(got, name)) for name in pair])
 # ```
 #
-# Compare with the curves of the road. The ends agree, of course. In
-# between the two lines lead through different weights, and neither
-# was trained.
+# Compare with the curves of the road. The ends agree, of course, and
+# here, too, one question gives way to the other. Where it happens may
+# differ, for the two lines lead through different weights. Neither
+# was trained, so neither is the right one.
 # ````
 
 # %% [markdown]
@@ -1369,9 +1382,10 @@ Markdown("\n".join(lines))
 # print(calls)
 # ```
 #
-# The memory is now the price of the method and no waste. One call per
-# answer remains possible: an input does not change while its answer
-# is written.
+# All 128 adapters differ: the memory is now the price of the method
+# and no waste. What is left is the second saving. An input does not
+# change while its answer is written, so one call is enough, with one
+# vector for each of the 16 texts.
 # ````
 
 # %% [markdown]
@@ -1384,7 +1398,8 @@ Markdown("\n".join(lines))
 #   one vector.
 # - A written weight is started through the heads. Hyper-fan-in gives
 #   it the variance that a plain layer would have; the release goes
-#   on by a factor of 0.001, so that the model starts untouched.
+#   on by a factor of 0.001, so that the model starts almost
+#   untouched. What comes after is up to the learning rate.
 # - Write once per distinct task and once per answer, not per row and
 #   word. Nothing but memory and time will tell you.
 # - Whether a hypernetwork uses its inputs is a question for tests:
