@@ -156,7 +156,7 @@ def low_data_cell(
 
 
 SOURCE_N = 100
-FEW_K, FEW_GRID, FEW_STEPS, FEW_ROWS = (4, 16, 32), (3e-3, 1e-2, 3e-2), 20, 100
+FEW_K, FEW_GRID, FEW_STEPS, FEW_ROWS = (4, 16, 32), (1e-2, 3e-2, 1e-1, 3e-1), 20, 100
 FEW_STARTS = ("retrieved", "loss", "oracle", "mean", "random", "wrong", "fresh", "fresh_adapter")
 
 

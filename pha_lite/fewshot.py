@@ -212,7 +212,8 @@ def _source(
         _one_of(f"task for {start}=", named[start], trained)
         return named[start], []
     if start == "random":
-        return trained[np.random.default_rng(seed).integers(len(trained))], []
+        lot = np.random.default_rng([seed, *drawn.name.encode()])  # each task draws for itself
+        return trained[lot.integers(len(trained))], []
     if start == "retrieved":
         ranking = model.retrieve(list(drawn["train"]["source"]), k=len(trained))
         return ranking[0][0], ranking
