@@ -23,7 +23,12 @@ METHODS = (
     "task_embedding",
     "hyperformer",
     "instance",
+    "adapter_drop",
     "without_retriever",
+    "full",
+    "bitfit",
+    "lora",
+    "prompt",
 )
 
 TASKS_HELP = (

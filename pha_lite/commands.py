@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from transformers.utils import logging as transformers_logging
 
+from .baselines import CLASSES
 from .checkpoint import check_writable, load_json, write_atomic, write_json
-from .config import PHAConfig
+from .config import BASELINES, PHAConfig
 from .errors import PHAError, unknown
 from .evaluate import score
 from .fewshot import adapt
@@ -172,7 +173,8 @@ def _settings(args: argparse.Namespace) -> dict:
     preset = (
         (PHAConfig.tiny(), TrainConfig()) if small else (PHAConfig.paper(), TrainConfig.paper())
     )
-    method = PHAConfig.baseline(args.method, base=preset[0]).to_dict()
+    form = args.method if args.method in BASELINES else "pha"
+    method = PHAConfig.baseline(form, base=preset[0]).to_dict()
     given = {**preset[1].to_dict(), **method}
     given.pop("tasks")
     if args.config:
@@ -253,10 +255,10 @@ def _task_names() -> dict[str, list[str]]:
 def _new_model(args: argparse.Namespace, values: dict) -> PHAModel:
     from .backbone import load_backbone
 
-    config = PHAConfig.from_dict(values)
+    config, kind = PHAConfig.from_dict(values), CLASSES.get(args.method, PHAModel)
     if args.dtype == "float32":
-        return PHAModel.from_backbone(args.backbone, config)
-    return PHAModel.from_backbone(load_backbone(args.backbone, getattr(torch, args.dtype)), config)
+        return kind.from_backbone(args.backbone, config)
+    return kind.from_backbone(load_backbone(args.backbone, getattr(torch, args.dtype)), config)
 
 
 def _saved_model(args: argparse.Namespace) -> PHAModel:

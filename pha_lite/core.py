@@ -63,13 +63,21 @@ class PHACore(nn.Module):
         self.config, self.tokenizer, self.backbone_name = config, tokenizer, backbone_name
         self.t5 = bb.frozen_view(t5)
         bb.set_dropout(self.t5, config.dropout)
-        d, *layers = bb.sizes(t5)
-        self.trained = Trained(config, d, tuple(layers)).to(next(t5.parameters()).device)
+        self.trained = self.new_trained(config).to(next(t5.parameters()).device)
         self.encoder_plan, self.decoder_plan = bb.Plan(), bb.Plan()
         for stack, plan in (("encoder", self.encoder_plan), ("decoder", self.decoder_plan)):
             if getattr(config, stack) != "none":
                 bb.attach(getattr(self.t5, stack), plan, config.placement)
         self.instances: InstanceIndex | None = None
+
+    def new_trained(self, config: PHAConfig) -> Trained:
+        """A fresh trained part of a configuration, for this T5."""
+        d, *layers = bb.sizes(self.t5)
+        return Trained(config, d, tuple(layers))
+
+    def fingerprint(self) -> str:
+        """Digest of the backbone that the trained part belongs to."""
+        return bb.fingerprint(self.t5, self.tokenizer)
 
     @property
     def device(self) -> torch.device:

@@ -32,11 +32,14 @@ class PHAModel(PHACore):
         trained: `Trained`, all that is optimised, saved and loaded.
         tokenizer: the T5's tokenizer.
         config: the `PHAConfig`, task order included.
+        method: "pha" for all that a `PHAConfig` describes; `baselines` has others.
 
     >>> model = PHAModel.from_backbone("tiny", PHAConfig.tiny(tasks=["mood", "topic"]))
     >>> batch = model.batch(["a dull film", "a match report"], ["bad", "sport"], ["mood", "topic"])
     >>> model(batch).loss.backward()
     """
+
+    method = "pha"
 
     @classmethod
     def from_backbone(
@@ -185,7 +188,7 @@ class PHAModel(PHACore):
         counts["total"] = sum(counts.values())
         counts["per_task"] = counts["total"] / len(self.config.tasks)
         counts["per_additional_task"] = sum(table[0].numel() for table in tables)
-        counts["backbone"] = sum(p.numel() for p in self.t5.parameters())
+        counts["backbone"] = sum(p.numel() for p in self.t5.parameters() if not p.requires_grad)
         return counts
 
     def clone(self) -> PHAModel:

@@ -19,7 +19,6 @@ from safetensors import SafetensorError
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from . import backbone as bb
 from .checkpoint import read_tensors, write_atomic, write_json
 from .config import PHAConfig
 from .errors import PHAError
@@ -42,7 +41,8 @@ def save(model: PHAModel, folder: str | Path) -> None:
     about = {
         "format": FORMAT,
         "backbone": model.backbone_name,
-        "fingerprint": bb.fingerprint(model.t5, model.tokenizer),
+        "fingerprint": model.fingerprint(),
+        "method": model.method,
         "config": model.config.to_dict(),
     }
     about["digest"] = _digest(tensors, about)
@@ -56,13 +56,17 @@ def load(cls: type[PHAModel], folder: str | Path, backbone=None) -> PHAModel:
     tensors, about = _read(weights)
     _check_readable(readable, about)
     config = PHAConfig.from_dict(about["config"])
+    if about.get("method", cls.method) != cls.method:
+        from .baselines import CLASSES  # they are models, too, and know this module
+
+        cls = CLASSES.get(about["method"], cls)
     if backbone is None:
         if not about["backbone"]:
             raise PHAError(f"{folder} names no backbone: pass from_pretrained(..., backbone=...).")
         backbone = about["backbone"]
     model = cls.from_backbone(backbone, config)
     model.backbone_name = model.backbone_name or about["backbone"]
-    if bb.fingerprint(model.t5, model.tokenizer) != about["fingerprint"]:
+    if model.fingerprint() != about["fingerprint"]:
         raise PHAError(
             f"{folder} was trained on another backbone ({about['backbone'] or 'unnamed'}): its "
             "adapters mean nothing on this one; pass the backbone it was trained on."

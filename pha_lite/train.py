@@ -24,7 +24,6 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from tqdm import tqdm
 
-from .backbone import fingerprint
 from .batching import collate, digest, encode
 from .errors import PHAError, TrainingError, unknown
 from .evaluate import score
@@ -168,7 +167,7 @@ def train(
     optimizer = accelerator.prepare(_adamw(weights, config))
     data = {name: digest(encoded) for name, encoded in zip(names, rows, strict=True)}
     identity = {"train": config.to_dict(), "model": model.config.to_dict(), "data": data}
-    identity["backbone"] = {"fingerprint": fingerprint(model.t5, model.tokenizer)}
+    identity["backbone"] = {"fingerprint": model.fingerprint()}
     run = Run(output_dir, identity, weights, optimizer, sampler)
     set_seed(config.seed)
     if not (resume and run.load()) and callback:

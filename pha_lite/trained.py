@@ -27,6 +27,7 @@ class Trained(nn.Module):
         prototypes: `Prototypes`, one row per task (also the free embeddings of HyperFormer).
         hypernet: `HyperNetwork` over all layers whose adapters are generated, encoder first.
         retriever: `Retriever`.
+        t5: tensors of the T5 itself; only a baseline that tunes these has any.
     """
 
     def __init__(self, config: PHAConfig, d: int, layers: tuple[int, int]):
@@ -48,7 +49,7 @@ class Trained(nn.Module):
                 elif owner == "per_task":
                     part = PerTaskAdapters(tasks, self.layers[stack], d, b)
                 setattr(self, stack, part)
-            self.prototypes = self.hypernet = self.retriever = None
+            self.prototypes = self.hypernet = self.retriever = self.t5 = None
             if config.has_table:
                 self.prototypes = Prototypes(tasks, config.prototype_dim, config.prototype_std)
             if config.generates:
@@ -129,6 +130,7 @@ class Trained(nn.Module):
             "prototypes": self.prototypes,
             "hypernetwork": self.hypernet,
             "retriever": self.retriever,
+            "t5": self.t5,
         }
         return {
             name: 0 if part is None else sum(p.numel() for p in part.parameters())

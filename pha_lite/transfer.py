@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from . import backbone as bb
 from .errors import PHAError
 from .inference import check_texts
 from .retriever import InstanceIndex, prototype_scores, ranked
-from .trained import Trained
 
 if TYPE_CHECKING:
     from .model import PHAModel
@@ -61,9 +59,7 @@ def add_task(
     """`PHAModel.add_task`."""
     config = replace(model.config, tasks=[*model.config.tasks, name])
     shares = mixture(model, like, seed)
-    d, *layers = bb.sizes(model.t5)
-    fresh = Trained(replace(config, tasks=[name], seed=seed), d, tuple(layers))
-    model.trained.grow(fresh, shares)
+    model.trained.grow(model.new_trained(replace(config, tasks=[name], seed=seed)), shares)
     model.config = config
     return len(config.tasks) - 1
 
