@@ -6,19 +6,21 @@ import json
 
 import pytest
 
-from pha_lite import experiments, records
+from pha_lite import records
 from pha_lite.errors import PHAError
+from pha_lite.experiments import __main__ as command
+from pha_lite.experiments import cells, runner
 from pha_lite.suite import load_suite
 
 
 def test_a_finished_cell_is_not_run_again(tmp_path):
     cell = {"cell": "bag_of_words", "task": "time/hotel"}
-    (first,) = experiments.run_cells("trial", [cell], 1, tmp_path).values()
+    (first,) = runner.run_cells("trial", [cell], 1, tmp_path).values()
     assert 0.5 < first["test"] < 1.0
     path = tmp_path / "trial.jsonl"
     key, found = json.loads(path.read_text())
     path.write_text(json.dumps([key, found | {"test": -1.0}]) + '\n["cut off by a ki')
-    (again,) = experiments.run_cells("trial", [cell], 1, tmp_path).values()
+    (again,) = runner.run_cells("trial", [cell], 1, tmp_path).values()
     assert again["test"] == -1.0, "the kept result, not a new one"
 
 
@@ -34,18 +36,18 @@ def test_tuning_takes_the_best_mean_of_validation():
         cell("b", 1e-3, 0, 0.7),
         cell("b", 1e-2, 0, 0.6),
     ]
-    assert experiments._best_rate(found, "method") == {("a",): 1e-2, ("b",): 1e-3}
+    assert runner.best_rate(found, "method") == {("a",): 1e-2, ("b",): 1e-3}
 
 
 def test_halves_are_means_over_their_tasks():
     suite = load_suite()
     scores = {name: float(suite.cell(name).half == "related") for name in suite.train_tasks}
-    assert experiments._halves(suite, scores) == {"related": 1.0, "conflicting": 0.0, "all": 0.5}
+    assert cells.halves(suite, scores) == {"related": 1.0, "conflicting": 0.0, "all": 0.5}
 
 
 def test_every_method_and_variant_has_a_configuration():
-    names = [*experiments.METHODS, *(f"variant: {v}" for v in experiments.VARIANTS)]
-    made = {name: experiments._config(name, ["a", "b"], 0) for name in names}
+    names = [*cells.METHODS, *(f"variant: {v}" for v in cells.VARIANTS)]
+    made = {name: cells.new_model(name, "tiny", ["a", "b"], 0).config for name in names}
     assert len({config.to_json() for config in made.values()}) >= len(names) - 1
     assert made["variant: released"].contrast_to_encoder and made["variant: released"].generates
 
@@ -53,7 +55,7 @@ def test_every_method_and_variant_has_a_configuration():
 def test_unknown_experiment_is_named(tmp_path, capsys):
     args = type("Args", (), {"name": "low_dat", "results": None, "workers": 1, "scratch": tmp_path})
     with pytest.raises(PHAError, match="low_data"):
-        experiments.main(args)
+        command.main(args)
 
 
 @pytest.mark.parametrize("name", records.names())

@@ -1,0 +1,319 @@
+"""One cell of an experiment: a training run, and what is measured on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+Cell = dict[str, object]
+
+STEPS, BATCH, EVALS, VALID_ROWS, TEST_ROWS = 1000, 48, 4, 30, 100
+GRID = (1e-3, 3e-3, 1e-2)
+SEEDS, TUNING_SEEDS = (0, 1, 2, 3, 4), (100,)
+
+# What of PHA's form is tried for `PHAConfig.tiny()`, by validation alone.
+_PLAIN = {"label_smoothing": 0.0}
+_APART = _PLAIN | {"contrast_to_encoder": False}
+VARIANTS: dict[str, dict] = {
+    "released": {},
+    "no smoothing": _PLAIN,
+    "no smoothing, weights 0.01": _PLAIN | {"instance_weight": 0.01, "prototype_weight": 0.01},
+    "detached": _APART,
+    "detached, std 0.1": _APART | {"prototype_std": 0.1},
+    "detached, standard loss": _APART | {"prototype_loss": "standard"},
+    "detached, both generated": _APART | {"encoder": "generated"},
+}
+# Sizes are those of tiny(); what a variant does not name is as in the release.
+RELEASED_FORM = {
+    "prototype_std": 1.0,
+    "instance_weight": 0.1,
+    "prototype_weight": 0.1,
+    "prototype_loss": "released",
+    "contrast_to_encoder": True,
+    "label_smoothing": 0.1,
+    "encoder": "shared",
+    "decoder": "generated",
+}
+METHODS = ("pha", "task_embedding", "adapter_per_task", "shared_adapter")
+
+
+# --- what the cells share, kept per process -------------------------------------------------------
+
+
+@cache
+def _suite(seed: int = 0):
+    from pha_lite.suite import load_suite
+
+    return load_suite(seed=seed)
+
+
+@cache
+def _backbone(kind: str):
+    """The embedded backbone ("tiny"), or the same T5 with random weights ("random")."""
+    from pha_lite.backbone import load_backbone
+    from pha_lite.pretrain import Recipe, new_backbone
+
+    t5, tokenizer = load_backbone("tiny")
+    if kind == "random":
+        t5 = new_backbone(Recipe(seed=1), t5.config.vocab_size)
+    return t5.eval(), tokenizer
+
+
+def new_model(method: str, backbone: str, tasks: list[str], seed: int):
+    """A fresh model of a method of `baselines`, or of a form of PHA, "variant: NAME"."""
+    from pha_lite.baselines import build
+
+    form = {}
+    if method.startswith("variant: "):
+        form = {**RELEASED_FORM, **VARIANTS[method.removeprefix("variant: ")]}
+        method = "pha"
+    return build(method, _backbone(backbone), tasks, seed=seed, **form)
+
+
+_models: Path | None = None  # where a worker keeps trained models: equal trainings share one
+
+
+def keep_models(folder: Path) -> None:
+    """Trained models are kept in a folder, and taken from there."""
+    global _models
+    _models = folder
+
+
+def trained(
+    method: str,
+    n: int,
+    lr: float,
+    seed: int,
+    backbone: str = "tiny",
+    suite_seed: int = 0,
+    rules: Sequence[str] | None = None,
+    steps: int = STEPS,
+    batch: int = BATCH,
+):
+    """A model trained on n rows of every training task, and its validation scores.
+
+    Args:
+        rules: the training tasks of these rules; None for all.
+    """
+    from pha_lite.train import TrainConfig, evaluate_tasks, train
+
+    suite = _suite(suite_seed)
+    names = [t for t in suite.train_tasks if rules is None or suite.cell(t).rule in rules]
+    tasks = {name: suite[name].sample(n, seed=seed, balanced=True) for name in names}
+    model = new_model(method, backbone, names, seed)
+    if method == "nearest":
+        model.remember(tasks)
+        return model, suite, tasks, evaluate_tasks(model, tasks, "validation", VALID_ROWS)
+    settings = TrainConfig(
+        steps=steps,
+        batch_size=batch,
+        lr=lr,
+        eval_every=steps // EVALS,
+        eval_limit=VALID_ROWS,
+        seed=seed,
+    )
+    key = [method, n, lr, seed, backbone, suite_seed]
+    key += [] if rules is None else [*rules, steps, batch]
+    folder = _models / re.sub(r"[^\w.-]+", "-", "_".join(map(str, key))) if _models else None
+    result = train(model, tasks, settings, folder, progress=False)
+    return model, suite, tasks, result.best["scores"]
+
+
+def halves(suite, scores: dict[str, float]) -> dict[str, float]:
+    """Mean score of each half of the grid, and of all."""
+    found = {"related": [], "conflicting": [], "all": list(scores.values())}
+    for name, score in scores.items():
+        found[suite.cell(name).half].append(score)
+    return {half: sum(values) / len(values) for half, values in found.items()}
+
+
+# --- cells ---------------------------------------------------------------------------------------
+
+
+def low_data_cell(
+    method: str,
+    n: int,
+    lr: float,
+    seed: int,
+    test: bool,
+    **form,
+) -> dict:
+    """Multi-task training on n rows per task: validation, or test scores and the swap test.
+
+    Args:
+        form: further arguments of `trained`.
+    """
+    from pha_lite.fewshot import swap_test
+    from pha_lite.train import evaluate_tasks
+
+    model, suite, tasks, validation = trained(method, n, lr, seed, **form)
+    if not test:
+        return {"validation": halves(suite, validation)}
+    scores = evaluate_tasks(model, tasks, "test", TEST_ROWS)
+    found = {"test": halves(suite, scores), "tasks": scores}
+    if model.trained.task_tables():  # something that a task owns and another can take
+        pairs = [(name, suite.rivals(name)[0]) for name in tasks if suite.rivals(name)]
+        drops = swap_test(model, tasks, pairs, limit=TEST_ROWS)
+        found["swap"] = sum(drops.values()) / len(drops)
+    return found
+
+
+SOURCE_N = 100
+FEW_K, FEW_GRID, FEW_STEPS, FEW_ROWS = (4, 16, 32), (1e-2, 3e-2, 1e-1, 3e-1), 20, 100
+FEW_STARTS = ("retrieved", "loss", "oracle", "mean", "random", "wrong", "fresh", "fresh_adapter")
+
+
+def _new_cells(suite) -> list[str]:
+    """Held-out tasks whose rule was trained on other surfaces."""
+    return [n for n in suite.held_out if not suite.cell(n).new_rule]
+
+
+def few_shot_cell(seed: int, rates: dict[str, list[float]], source_lr: float, test: bool) -> dict:
+    """Every start on new cells with k examples, from one source model.
+
+    One source model meets one held-out surface: even seeds the first, odd seeds the second. When
+    tuning, the query rows are those of the validation split, and k is 16.
+
+    Args:
+        rates: start -> the learning rates to tune the prototype with.
+    """
+    from dataclasses import replace
+
+    from pha_lite.fewshot import adapt
+
+    model, suite, _, validation = trained("pha", SOURCE_N, source_lr, seed)
+    rows = []
+    for name, k in product(_new_cells(suite)[seed % 2 :: 2], FEW_K if test else (16,)):
+        task = suite[name]
+        if not test:
+            task = replace(task, splits={**task.splits, "test": task["validation"]})
+        relatives, rivals = suite.relatives(name), suite.rivals(name)
+        if not rivals:  # no other rule reads such input: a task of another rule
+            rivals = [t for t in suite.half("related") if t not in relatives]
+        for start, lr in [(s, rate) for s in FEW_STARTS for rate in rates[s]]:
+            found = adapt(
+                model,
+                task,
+                k,
+                start=start,
+                tune="prototype",
+                steps=FEW_STEPS,
+                lr=lr,
+                seed=seed,
+                oracle=relatives[seed % len(relatives)],
+                wrong=rivals[seed % len(rivals)],
+                limit=FEW_ROWS,
+            )
+            kept = {
+                key: getattr(found, key) for key in ("start", "lr", "source", "before", "after")
+            }
+            rows.append({"task": name, "k": k, **kept})
+    looks = _retrieval(model, suite, seed) if test else []
+    return {"source_validation": validation, "rows": rows, "retrieval": looks}
+
+
+def _retrieval(model, suite, seed: int) -> list[dict]:
+    """Whether k inputs of each held-out task find a training task of the right rule, or kind."""
+    from pha_lite.fewshot import episode
+    from pha_lite.suite import RULES
+
+    rows = []
+    for name, k, draw in product(suite.held_out, FEW_K, range(5)):
+        texts = list(episode(suite[name], k, seed=10 * seed + draw)["train"]["source"])
+        found, _ = model.retrieve(texts, k=1)[0]
+        mine, other = suite.cell(name), suite.cell(found)
+        same_kind = RULES[mine.rule].kind is RULES[other.rule].kind
+        rows.append(
+            {
+                "task": name,
+                "k": k,
+                "found": found,
+                "rule": mine.rule == other.rule,
+                "kind": same_kind,
+            }
+        )
+    return rows
+
+
+def bag_of_words_cell(task: str) -> dict:
+    """Logistic regression on word counts, trained on the task's whole training split."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    found = _suite()[task]
+    model = make_pipeline(
+        CountVectorizer(token_pattern=r"[^\s]+"), LogisticRegression(max_iter=1000)
+    )
+    model.fit(list(found["train"]["source"]), list(found["train"]["target"]))
+    return {"test": model.score(list(found["test"]["source"]), list(found["test"]["target"]))}
+
+
+CEILING_ROWS, CEILING_STEPS, CEILING_LR = 3000, 500, 1e-3
+
+
+def ceiling_cell(rule: str, lr: float, seed: int, test: bool) -> dict:
+    """Full fine-tuning of the backbone on one rule, with 3000 rows of each of its surfaces."""
+    import copy
+
+    import torch
+
+    from pha_lite.suite import SURFACES_OF_SUITE, load_suite
+
+    suite = load_suite(sizes={"train": CEILING_ROWS})
+    names = [f"{rule}/{surface}" for surface in SURFACES_OF_SUITE]
+    t5, tokenizer = _backbone("tiny")
+    t5 = copy.deepcopy(t5).requires_grad_(True).train()
+    rows = [(s, t) for n in names for s, t in zip(*_columns(suite[n], "train"), strict=True)]
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(t5.parameters(), lr=lr, fused=True)
+    for step in range(CEILING_STEPS):
+        for group in optimiser.param_groups:
+            group["lr"] = lr * min(1.0, (step + 1) / 50) * (1 - step / CEILING_STEPS)
+        drawn = [rows[i] for i in torch.randint(len(rows), (BATCH,), generator=generator)]
+        source = tokenizer([s for s, _ in drawn], padding=True, return_tensors="pt")
+        target = tokenizer([t for _, t in drawn], padding=True, return_tensors="pt")
+        labels = target.input_ids.masked_fill(target.attention_mask == 0, -100)
+        out = t5(input_ids=source.input_ids, attention_mask=source.attention_mask, labels=labels)
+        out.loss.backward()
+        torch.nn.utils.clip_grad_norm_(t5.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+    t5.eval()
+    return {"scores": {n: _plain_accuracy(t5, tokenizer, suite[n], test) for n in names}}
+
+
+def _columns(task, split: str):
+    return list(task[split]["source"]), list(task[split]["target"])
+
+
+def _plain_accuracy(t5, tokenizer, task, test: bool) -> float:
+    """Accuracy of a bare T5 that ranks a task's label words by their first piece."""
+    import torch
+
+    firsts = [tokenizer(word).input_ids[0] for word in task.labels]
+    sources, targets = _columns(task, "test" if test else "validation")
+    hits = 0
+    for at in range(0, len(sources), 200):
+        batch = tokenizer(sources[at : at + 200], padding=True, return_tensors="pt")
+        start = torch.full((len(batch.input_ids), 1), t5.config.decoder_start_token_id)
+        with torch.no_grad():
+            logits = t5(
+                input_ids=batch.input_ids,
+                attention_mask=batch.attention_mask,
+                decoder_input_ids=start,
+            ).logits[:, 0, firsts]
+        words = [task.labels[i] for i in logits.argmax(-1)]
+        hits += sum(w == t for w, t in zip(words, targets[at : at + 200], strict=True))
+    return hits / len(sources)
+
+
+CELLS: dict[str, Callable[..., dict]] = {
+    "low_data": low_data_cell,
+    "few_shot": few_shot_cell,
+    "bag_of_words": bag_of_words_cell,
+    "ceiling": ceiling_cell,
+}

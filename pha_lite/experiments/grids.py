@@ -1,0 +1,157 @@
+"""The experiments: which cells each of them needs, and what goes into its record."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+from .cells import (
+    BATCH,
+    CEILING_LR,
+    CEILING_ROWS,
+    CEILING_STEPS,
+    FEW_GRID,
+    FEW_ROWS,
+    FEW_STARTS,
+    FEW_STEPS,
+    GRID,
+    METHODS,
+    SEEDS,
+    SOURCE_N,
+    TUNING_SEEDS,
+    VARIANTS,
+)
+from .runner import Runner, best_rate, common_settings, tuning_curve
+
+
+def variants(run: Runner) -> Path:
+    """Forms of PHA on validation data of a suite with another seed than those reported."""
+    cells = [
+        {"cell": "low_data", "method": f"variant: {v}", "n": n, "lr": lr, "seed": seed,
+         "test": False, "suite_seed": 1}
+        for v, n, lr, seed in product(VARIANTS, (100,), GRID, TUNING_SEEDS)
+    ]  # fmt: skip
+    found = run(cells)
+    return run.write(
+        settings=common_settings(), forms=VARIANTS, curve=tuning_curve(found, "method", "n")
+    )
+
+
+LOW_N = (100, 16)
+
+
+def low_data(run: Runner) -> Path:
+    """PHA and what it is compared with on n rows per task, on both halves, with the swap test."""
+    base = {"cell": "low_data"}
+    curve, rows = [], []
+    for n in LOW_N:  # the record is written after every size, so a run cut short has the first
+        tuned = run(
+            [
+                base | {"method": m, "n": n, "lr": lr, "seed": seed, "test": False}
+                for m, lr, seed in product(METHODS, GRID, TUNING_SEEDS)
+            ]
+        )
+        rates = best_rate(tuned, "method")
+        curve += tuning_curve(tuned, "method", "n")
+        finals = [
+            base | {"method": m, "n": n, "lr": rates[m,], "seed": seed, "test": True}
+            for m, seed in product(METHODS, SEEDS)
+        ]
+        rows += [{k: c[k] for k in ("method", "n", "lr", "seed")} | got for c, got in run(finals)]
+        path = run.write(settings=common_settings(), curve=curve, rows=rows)
+    return path
+
+
+def backbone(run: Runner) -> Path:
+    """Is the pretraining worth it? The same adapters on the pretrained and on a random T5."""
+    base = {"cell": "low_data", "method": "shared_adapter"}
+    grid = list(product(("tiny", "random"), (50, 1000)))
+    tuning = [
+        base | {"backbone": b, "n": n, "lr": lr, "seed": seed, "test": False}
+        for (b, n), lr, seed in product(grid, GRID, TUNING_SEEDS)
+    ]
+    tuned = run(tuning)
+    rates = best_rate(tuned, "backbone", "n")
+    finals = [
+        base | {"backbone": b, "n": n, "lr": rates[b, n], "seed": seed, "test": True}
+        for (b, n), seed in product(grid, SEEDS[:3])
+    ]
+    rows = [{k: c[k] for k in ("backbone", "n", "lr", "seed")} | got for c, got in run(finals)]
+    return run.write(
+        settings=common_settings() | {"seeds": SEEDS[:3], "method": "shared_adapter"},
+        curve=tuning_curve(tuned, "backbone", "n"),
+        rows=rows,
+    )
+
+
+def few_shot(run: Runner) -> Path:
+    """New cells with k examples from every start, and whether retrieval finds the right rule."""
+    sources = [
+        {"cell": "low_data", "method": "pha", "n": SOURCE_N, "lr": lr, "seed": seed, "test": False}
+        for lr, seed in product(GRID, TUNING_SEEDS)
+    ]
+    source_lr = best_rate(run(sources), "method")[("pha",)]
+    base = {"cell": "few_shot", "source_lr": source_lr}
+    every = {start: list(FEW_GRID) for start in FEW_STARTS}
+    tuning = [
+        base | {"rates": every, "seed": seed, "test": False}
+        for seed in (TUNING_SEEDS[0], TUNING_SEEDS[0] + 1)  # both held-out surfaces
+    ]
+    seen: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for _, got in run(tuning):
+        for row in got["rows"]:
+            seen[row["start"]][row["lr"]].append(row["after"])
+    curve = {s: {lr: sum(v) / len(v) for lr, v in rates.items()} for s, rates in seen.items()}
+    chosen = {start: [max(rates, key=rates.get)] for start, rates in curve.items()}
+    finals = [base | {"rates": chosen, "seed": seed, "test": True} for seed in SEEDS]
+    done = run(finals)
+    rows = [{"seed": c["seed"], **row} for c, got in done for row in got["rows"]]
+    retrieval = [{"seed": c["seed"], **row} for c, got in done for row in got["retrieval"]]
+    settings = common_settings() | {
+        "source_rows": SOURCE_N,
+        "source_lr": source_lr,
+        "tune": "prototype",
+        "tuning_steps": FEW_STEPS,
+        "tuning_rates": FEW_GRID,
+        "chosen_rates": chosen,
+        "query_rows": FEW_ROWS,
+    }
+    return run.write(settings=settings, curve=curve, rows=rows, retrieval=retrieval)
+
+
+def cards(run: Runner) -> Path:
+    """Floor and ceiling of every task; writes `data/suite/cards.json` for the tasks' cards."""
+    from pha_lite.suite import RULES, load_suite
+
+    names = list(load_suite())
+    floor = run([{"cell": "bag_of_words", "task": name} for name in names])
+    top = run(
+        [
+            {"cell": "ceiling", "rule": rule, "lr": CEILING_LR, "seed": 0, "test": True}
+            for rule in RULES
+        ]
+    )
+    ceiling = {name: score for _, got in top for name, score in got["scores"].items()}
+    tasks = {
+        cell["task"]: {"bag_of_words": got["test"], "full_fine_tuning": ceiling[cell["task"]]}
+        for cell, got in floor
+    }
+    home = run.results.parent / "suite"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "cards.json").write_text(json.dumps({"tasks": tasks}, indent=1) + "\n")
+    return run.write(
+        settings={
+            "bag_of_words": "logistic regression on word counts, 1000 training rows",
+            "full_fine_tuning": f"one rule at a time, {CEILING_ROWS} rows of each of its "
+            f"surfaces, {CEILING_STEPS} steps of {BATCH}, learning rate {CEILING_LR}",
+        },
+        tasks=tasks,
+    )
+
+
+EXPERIMENTS: dict[str, Callable[[Runner], Path]] = {
+    f.__name__: f for f in (cards, variants, backbone, low_data, few_shot)
+}

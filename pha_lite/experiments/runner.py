@@ -1,0 +1,139 @@
+"""Running cells: each once, several at a time, and a record of what they gave."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from tqdm import tqdm
+
+from .cells import (
+    BATCH,
+    CELLS,
+    GRID,
+    SEEDS,
+    STEPS,
+    TEST_ROWS,
+    TUNING_SEEDS,
+    VALID_ROWS,
+    Cell,
+    keep_models,
+)
+
+
+def _key(cell: Cell) -> str:
+    return json.dumps(cell, sort_keys=True)
+
+
+def _start(models: Path) -> None:
+    """Prepare a worker process."""
+    import torch
+
+    keep_models(models)
+    torch.set_num_threads(1)
+
+
+def _work(cell: Cell) -> tuple[str, dict]:
+    began = time.perf_counter()
+    found = CELLS[cell["cell"]](**{k: v for k, v in cell.items() if k != "cell"})
+    return _key(cell), found | {"seconds": round(time.perf_counter() - began, 1)}
+
+
+def run_cells(name: str, cells: list[Cell], workers: int, scratch: Path) -> dict[str, dict]:
+    """Run the cells that are not in the scratch file yet; results by cell.
+
+    Each finished cell is one line of `scratch/name.jsonl`, written at once, so that a killed run
+    loses at most the cells that were under way.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    path = scratch / f"{name}.jsonl"
+    known: dict[str, dict] = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            key, found = json.loads(line)
+        except ValueError:  # a line cut off by a kill
+            continue
+        known[key] = found
+    left = [cell for cell in cells if _key(cell) not in known]
+    # Spawned, one thread each: forked torch threads hang, and two threads on a busy core crawl.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    spawn = {"mp_context": get_context("spawn"), "initializer": _start}
+    with ProcessPoolExecutor(workers, **spawn, initargs=(scratch / "models",)) as pool:
+        jobs = [pool.submit(_work, cell) for cell in left]
+        with open(path, "a") as log:
+            for job in tqdm(as_completed(jobs), total=len(jobs), desc=name, disable=not jobs):
+                key, found = job.result()
+                known[key] = found
+                log.write(json.dumps([key, found]) + "\n")
+                log.flush()
+    return {_key(cell): known[_key(cell)] for cell in cells}
+
+
+class Runner:
+    """Runs stages of cells and writes the experiment's record.
+
+    Args:
+        name: of the experiment.
+        workers: processes, each with one thread.
+        scratch: folder of finished cells.
+        results: folder of the record.
+    """
+
+    def __init__(self, name: str, workers: int, scratch: Path, results: Path) -> None:
+        self.name, self.workers, self.scratch, self.results = name, workers, scratch, results
+        self.seconds = 0.0
+
+    def __call__(self, cells: list[Cell]) -> list[tuple[Cell, dict]]:
+        found = run_cells(self.name, cells, self.workers, self.scratch)
+        self.seconds += sum(found[_key(cell)]["seconds"] for cell in cells)
+        return [(cell, found[_key(cell)]) for cell in cells]
+
+    def write(self, **facts) -> Path:
+        """Write `results/name.json`: the facts, and what is needed to repeat or doubt them."""
+        from pha_lite.record import run_record
+
+        self.results.mkdir(parents=True, exist_ok=True)
+        path = self.results / f"{self.name}.json"
+        command = f"python -m pha_lite.experiments {self.name}"
+        record = run_record(
+            experiment=self.name,
+            command=command,
+            cpu_seconds=round(self.seconds),
+            threads_per_cell=1,
+            **facts,
+        )
+        path.write_text(json.dumps(record, indent=1) + "\n")
+        return path
+
+
+def best_rate(found: list[tuple[Cell, dict]], *by: str) -> dict[tuple, float]:
+    """The learning rate with the highest mean validation score, for each value of `by`."""
+    scores: dict[tuple, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for cell, got in found:
+        scores[tuple(cell[k] for k in by)][cell["lr"]].append(got["validation"]["all"])
+    return {
+        key: max(rates, key=lambda lr: sum(rates[lr]) / len(rates[lr]))
+        for key, rates in scores.items()
+    }
+
+
+def tuning_curve(found: list[tuple[Cell, dict]], *by: str) -> list[dict]:
+    """Validation scores of all tuning cells, to be kept beside what they chose."""
+    return [{k: cell[k] for k in (*by, "lr", "seed")} | got["validation"] for cell, got in found]
+
+
+def common_settings() -> dict:
+    return {
+        "steps": STEPS,
+        "batch_size": BATCH,
+        "learning_rates": GRID,
+        "validation_rows_per_task": VALID_ROWS,
+        "test_rows_per_task": TEST_ROWS,
+        "seeds": SEEDS,
+        "tuning_seeds": TUNING_SEEDS,
+    }
