@@ -57,6 +57,7 @@ class Run:
         identity: settings and data; a checkpoint with another identity is not continued.
         weights: the trained tensors by name.
         optimizer, sampler: whose state belongs to the run.
+        defaults: of settings that a checkpoint of an older version may lack, shaped as `identity`.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class Run:
         weights: Mapping[str, torch.Tensor],
         optimizer: torch.optim.Optimizer,
         sampler: TaskSampler,
+        defaults: dict | None = None,
     ):
         self.folder = None if folder is None else Path(folder)
         if self.folder is not None:
             check_writable(self.folder)
         self.identity = json.loads(json.dumps(identity))  # as a file gives it back
+        self.defaults = defaults or {}
         self.weights, self.optimizer, self.sampler = weights, optimizer, sampler
         self.history: list[dict] = []
         self.best: dict = {"step": 0, "mean": None, "scores": {}}
@@ -147,7 +150,7 @@ class Run:
 
     def _same_run(self, identity: dict) -> None:
         for part, own in self.identity.items():
-            theirs = identity[part]
+            theirs = {**self.defaults.get(part, {}), **identity[part]}
             for key in [*own, *(key for key in theirs if key not in own)]:
                 was, now = theirs.get(key), own.get(key)
                 if was != now:

@@ -25,6 +25,7 @@ from accelerate.utils import set_seed
 from tqdm import tqdm
 
 from .batching import collate, digest, encode
+from .config import PHAConfig
 from .errors import PHAError, TrainingError, unknown
 from .evaluate import score
 from .run import Run, TrainResult
@@ -168,7 +169,8 @@ def train(
     data = {name: digest(encoded) for name, encoded in zip(names, rows, strict=True)}
     identity = {"train": config.to_dict(), "model": model.config.to_dict(), "data": data}
     identity["backbone"] = {"fingerprint": model.fingerprint()}
-    run = Run(output_dir, identity, weights, optimizer, sampler)
+    defaults = {"train": TrainConfig().to_dict(), "model": PHAConfig().to_dict()}
+    run = Run(output_dir, identity, weights, optimizer, sampler, defaults)
     set_seed(config.seed)
     if not (resume and run.load()) and callback:
         callback(0, model)

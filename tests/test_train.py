@@ -18,7 +18,13 @@ from conftest import SMALL
 from safetensors.torch import load_file
 
 from pha_lite.batching import collate, digest, encode
-from pha_lite.checkpoint import load_checkpoint, random_state, set_random_state, write_atomic
+from pha_lite.checkpoint import (
+    load_checkpoint,
+    random_state,
+    save_checkpoint,
+    set_random_state,
+    write_atomic,
+)
 from pha_lite.config import PHAConfig
 from pha_lite.errors import PHAError, TrainingError
 from pha_lite.model import PHAModel
@@ -612,3 +618,14 @@ def test_infinite_gradient_never_reaches_the_weights(build, monkeypatch):
     with pytest.raises(TrainingError, match=r"step 1,.*grad_norm inf.*weights of step 0"):
         train(model, toy_tasks(), TrainConfig(steps=3, **QUICK), progress=False)
     assert same(before, weights_of(model))
+
+
+def test_a_checkpoint_from_before_a_setting_existed_goes_on(build, tmp_path):
+    settings = TrainConfig(steps=4, **QUICK)
+    train(build(), toy_tasks(), settings, tmp_path, progress=False)
+    tensors, state = load_checkpoint(tmp_path / "checkpoint.safetensors")
+    del state["identity"]["model"]["skip_lowest"]
+    save_checkpoint(tmp_path / "checkpoint.safetensors", tensors, state)
+    train(build(), toy_tasks(), settings, tmp_path, progress=False)
+    with pytest.raises(PHAError, match="skip_lowest was 0, now 1"):
+        train(build(skip_lowest=1), toy_tasks(), settings, tmp_path, progress=False)

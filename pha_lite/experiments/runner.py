@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from pha_lite.record import commit, run_record
+
 from .cells import (
     BATCH,
     CELLS,
@@ -87,6 +89,7 @@ class Runner:
     def __init__(self, name: str, workers: int, scratch: Path, results: Path) -> None:
         self.name, self.workers, self.scratch, self.results = name, workers, scratch, results
         self.seconds = 0.0
+        self.commit = commit()  # of the start: a record written on the way is no change of the code
 
     def __call__(self, cells: list[Cell]) -> list[tuple[Cell, dict]]:
         found = run_cells(self.name, cells, self.workers, self.scratch)
@@ -95,8 +98,6 @@ class Runner:
 
     def write(self, **facts) -> Path:
         """Write `results/name.json`: the facts, and what is needed to repeat or doubt them."""
-        from pha_lite.record import run_record
-
         self.results.mkdir(parents=True, exist_ok=True)
         path = self.results / f"{self.name}.json"
         command = f"python -m pha_lite.experiments {self.name}"
@@ -107,6 +108,7 @@ class Runner:
             threads_per_cell=1,
             **facts,
         )
+        record["commit"] = self.commit
         path.write_text(json.dumps(record, indent=1) + "\n")
         return path
 
