@@ -520,6 +520,9 @@ plots.intervals(
 # *What to see:* compare dots of one colour. Where two intervals
 # overlap, look at the differences seed by seed instead: both methods
 # saw the same examples, and what a seed made hard was hard for both.
+# Then compare the two sizes. With few examples, which methods lose
+# more: those that share what tasks have in common, or those that do
+# not?
 
 
 # %%
