@@ -221,7 +221,7 @@ def _fewshot(commands) -> None:
     )
     command.add_argument("--tune", choices=TUNES, default="prototype", help="default %(default)s")
     command.add_argument("--steps", type=int, default=20, help="tuning steps (default %(default)s)")
-    command.add_argument("--lr", type=float, default=3e-2, help="default %(default)s")
+    command.add_argument("--lr", type=float, default=1e-1, help="default %(default)s")
     command.add_argument("--seeds", type=int, default=1, help="episodes (default %(default)s)")
     command.add_argument(
         "--oracle", metavar="TASK", help="the related task, for --start oracle (suite: known)"

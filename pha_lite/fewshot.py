@@ -89,7 +89,7 @@ def adapt(
     start: str = "retrieved",
     tune: str = "prototype",
     steps: int = 20,
-    lr: float = 3e-2,
+    lr: float = 1e-1,
     seed: int = 0,
     *,
     oracle: str | None = None,

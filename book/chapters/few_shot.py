@@ -1432,8 +1432,8 @@ Markdown(
 # %% [markdown]
 # *What to see:* if there is a figure, compare it with that of this
 # page: same k, same starts and the fresh adapter beside them, but
-# tasks of all eight rules, the badly learnt ones too, more steps at
-# smaller rates, and intervals over models. Which starts lead before
+# tasks of all eight rules, the badly learnt ones too, twice the
+# steps, and intervals over models. Which starts lead before
 # tuning? What is left of their lead? Does `fresh` still stand above
 # chance? What holds in both is worth remembering. The paper itself
 # reports k = 4, 16 and 32; its numbers are not available here.

@@ -391,7 +391,7 @@ def compare(names, draws, **tuning):
     return table
 
 
-starts = compare([f"{rule}/museum" for rule in learnt], DRAWS, lr=0.03)
+starts = compare([f"{rule}/museum" for rule in learnt], DRAWS)
 
 # %%
 sides = ("the start alone", "after tuning the prototype")

@@ -161,6 +161,44 @@ def low_data_cell(
     return found
 
 
+SEPARATE_BATCH = 16
+
+
+def separate_cell(
+    n: int,
+    lr: float,
+    seed: int,
+    test: bool,
+    rules: Sequence[str],
+    steps: int,
+    batch: int,
+) -> dict:
+    """Full fine-tuning of a T5 of its own for every task.
+
+    All tasks together see as many rows as `steps` mixed batches of `batch` rows hold.
+    """
+    from pha_lite.train import TrainConfig, evaluate_tasks, train
+
+    suite = _suite()
+    names = [t for t in suite.train_tasks if suite.cell(t).rule in rules]
+    steps = max(EVALS, round(steps * batch / len(names) / SEPARATE_BATCH))
+    scores = {}
+    for name in names:
+        tasks = {name: suite[name].sample(n, seed=seed, balanced=True)}
+        model = new_model("full", "tiny", [name], seed)
+        settings = TrainConfig(
+            steps=steps,
+            batch_size=SEPARATE_BATCH,
+            lr=lr,
+            eval_every=steps // EVALS,
+            eval_limit=VALID_ROWS,
+            seed=seed,
+        )
+        found = train(model, tasks, settings, progress=False).best["scores"]
+        scores |= evaluate_tasks(model, tasks, "test", TEST_ROWS) if test else found
+    return {"test" if test else "validation": halves(suite, scores), "tasks": scores}
+
+
 SOURCE_N = 100
 FEW_K, FEW_GRID, FEW_STEPS, FEW_ROWS = (4, 16, 32), (1e-2, 3e-2, 1e-1, 3e-1), 20, 100
 FEW_STARTS = ("retrieved", "loss", "oracle", "mean", "random", "wrong", "fresh", "fresh_adapter")
@@ -313,6 +351,7 @@ def _plain_accuracy(t5, tokenizer, task, test: bool) -> float:
 
 CELLS: dict[str, Callable[..., dict]] = {
     "low_data": low_data_cell,
+    "separate": separate_cell,
     "few_shot": few_shot_cell,
     "bag_of_words": bag_of_words_cell,
     "ceiling": ceiling_cell,
