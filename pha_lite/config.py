@@ -29,6 +29,7 @@ _SIZES = {
     "hyper_hidden": 1,
     "hyper_out": 1,
     "retriever_hidden": 1,
+    "own_dim": 0,
     "skip_lowest": 0,
     "max_source_length": 2,  # at least one piece and the closing </s>
     "max_target_length": 2,
@@ -70,6 +71,9 @@ class PHAConfig:
             is saved with the weights.
         adapter_dim: b, width of every adapter's bottleneck.
         prototype_dim: e, width of a prototype and of an instance embedding.
+        own_dim: width of a second vector per task, which the hypernetwork reads beside the
+            prototype and no contrastive loss touches, so that tasks with equal inputs can differ
+            however near their prototypes come (our extension; 0 is the paper's form).
         layer_dim: width of a layer embedding.
         hyper_hidden, hyper_out: hidden and output width of the hypernetwork's trunk.
         retriever_hidden: hidden width of the retriever.
@@ -109,6 +113,7 @@ class PHAConfig:
     tasks: list[str] = field(default_factory=list)
     adapter_dim: int = 64
     prototype_dim: int = 64
+    own_dim: int = 0
     layer_dim: int = 64
     hyper_hidden: int = 128
     hyper_out: int = 64
@@ -171,6 +176,11 @@ class PHAConfig:
         if self.hyper_input == "instance":
             return False
         return self.generates or self.uses_prototype_loss
+
+    @property
+    def own_width(self) -> int:
+        """Width of the tasks' own vectors; 0 where no hypernetwork reads a vector per task."""
+        return self.own_dim if self.generates and self.hyper_input != "instance" else 0
 
     @property
     def uses_prototype_loss(self) -> bool:

@@ -25,6 +25,7 @@ class Trained(nn.Module):
         encoder: `SharedAdapters` or `PerTaskAdapters`.
         decoder: the same, for the other stack.
         prototypes: `Prototypes`, one row per task (also the free embeddings of HyperFormer).
+        own: `Prototypes`, a second vector per task without a loss on it (`PHAConfig.own_dim`).
         hypernet: `HyperNetwork` over all layers whose adapters are generated, encoder first.
         retriever: `Retriever`.
         t5: tensors of the T5 itself; only a baseline that tunes these has any.
@@ -49,7 +50,7 @@ class Trained(nn.Module):
                 elif owner == "per_task":
                     part = PerTaskAdapters(tasks, self.layers[stack], d, b)
                 setattr(self, stack, part)
-            self.prototypes = self.hypernet = self.retriever = self.t5 = None
+            self.prototypes = self.own = self.hypernet = self.retriever = self.t5 = None
             if config.has_table:
                 self.prototypes = Prototypes(tasks, config.prototype_dim, config.prototype_std)
             if config.generates:
@@ -58,13 +59,15 @@ class Trained(nn.Module):
                     sum(self.layers[stack] for stack in generated),
                     d,
                     b,
-                    config.prototype_dim,
+                    config.prototype_dim + config.own_width,
                     config.layer_dim,
                     config.hyper_hidden,
                     config.hyper_out,
                 )
             if config.has_retriever:
                 self.retriever = Retriever(d, config.retriever_hidden, config.prototype_dim)
+            if config.own_width:
+                self.own = Prototypes(tasks, config.own_width)
 
     def weights(
         self, tasks: Tensor, instances: Tensor | None = None
@@ -82,7 +85,7 @@ class Trained(nn.Module):
         result: dict[str, AdapterWeights | None] = {}
         generated = None
         if self.hypernet is not None:
-            vectors = instances if self.hyper_input == "instance" else self.prototypes(tasks)
+            vectors = instances if self.hyper_input == "instance" else self._vectors(tasks)
             generated = None if vectors is None else self.hypernet(vectors)
         first = 0
         for stack, owner in self.owners.items():
@@ -94,13 +97,18 @@ class Trained(nn.Module):
                 first = last
         return result
 
+    def _vectors(self, tasks: Tensor) -> Tensor:
+        """(K, e + own) what the hypernetwork reads of K tasks."""
+        found = self.prototypes(tasks)
+        return found if self.own is None else torch.cat([found, self.own(tasks)], dim=1)
+
     def task_tables(self) -> list[nn.Parameter]:
         """Every parameter whose first dimension runs over tasks."""
         return [table for part in self._task_parts() for table in part.parameters()]
 
     def _task_parts(self) -> list[nn.Module]:
         parts = [p for p in (self.encoder, self.decoder) if isinstance(p, PerTaskAdapters)]
-        return parts if self.prototypes is None else [self.prototypes, *parts]
+        return [p for p in (self.prototypes, self.own) if p is not None] + parts
 
     def grow(self, other: Trained, mixture: Tensor | None) -> None:
         """Adds one task: a row at the end of every table; all that was there stays as it is.
@@ -130,8 +138,9 @@ class Trained(nn.Module):
             "prototypes": self.prototypes,
             "hypernetwork": self.hypernet,
             "retriever": self.retriever,
-            "t5": self.t5,
         }
+        rare = {"own": self.own, "t5": self.t5}
+        parts |= {name: part for name, part in rare.items() if part is not None}
         return {
             name: 0 if part is None else sum(p.numel() for p in part.parameters())
             for name, part in parts.items()

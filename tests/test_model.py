@@ -650,3 +650,35 @@ def test_counts_of_a_model(build):
     alone = build(encoder="per_task", decoder="per_task", prototype_weight=0.0, instance_weight=0.0)
     assert alone.count_parameters()["per_additional_task"] == 4 * (2 * 32 * 4 + 32 + 4)
     assert alone.count_parameters()["per_task"] == 4 * (2 * 32 * 4 + 32 + 4)
+
+
+def test_own_vectors_reach_the_adapters_and_no_contrastive_loss(build):
+    model = build(own_dim=3)
+    batch = model.batch(SOURCES[:3], ["yes", "no", "yes"], TASKS)
+    out = model(batch)
+    own = model.trained.own.vectors
+    (through_lm,) = torch.autograd.grad(out.lm_loss, own, retain_graph=True)
+    assert through_lm.abs().max() > 0
+    contrast = out.ir_loss + out.pro_loss
+    (none,) = torch.autograd.grad(contrast, own, allow_unused=True)
+    assert none is None
+    assert model.count_parameters()["own"] == own.numel() == 3 * len(TASKS)
+
+
+def test_own_vectors_tell_tasks_of_one_prototype_apart(build):
+    model = build(own_dim=3)
+    with torch.no_grad():
+        model.trained.prototypes.vectors[:] = model.trained.prototypes.vectors[0]
+    one, two = (model.bake(name).decoder.down for name in TASKS[:2])
+    assert not torch.allclose(one, two)
+    model.add_task("new", like=TASKS[1])
+    assert torch.equal(model.bake("new").decoder.down, two)
+
+
+def test_without_own_vectors_a_model_starts_as_ever(build):
+    plain, with_own = build(awake=False), build(awake=False, own_dim=3)
+    shared = dict(with_own.adapter_parameters())
+    for name, weight in plain.adapter_parameters():
+        if name.startswith(("prototypes", "encoder")):
+            assert torch.equal(weight, shared[name]), name
+    assert build(encoder="shared", decoder="shared", own_dim=3).trained.own is None
