@@ -324,7 +324,7 @@ def retrieval_bars(
         )
     finish(fig, title, alt, height or 130 + 30 * len(scores), showlegend=False)
     low, high = (pick(0.0, *(score for _, score in scores)) for pick in (min, max))
-    pad = 0.2 * ((high - low) or 1.0)  # room for the numbers at the bars' ends
+    pad = 0.25 * ((high - low) or 1.0)  # room for the numbers at the bars' ends
     fig.update_xaxes(title_text=xtitle, range=[low - (low < 0) * pad, high + pad])
     fig.update_yaxes(
         categoryorder="array", categoryarray=[task for task, _ in scores], autorange="reversed"
@@ -356,12 +356,12 @@ def intervals(
 
     fig = go.Figure()
     rows = list(dict.fromkeys(row for series in results.values() for row in series))
-    offset = 0.32 / max(len(results) - 1, 1)
+    spread = min(0.32 * max(len(results) - 1, 0), 0.66)  # of one row's series, in rows
     for i, (series, values) in enumerate(results.items()):
         names = [row for row in rows if row in values]
         mean, *ends = (np.array([values[row][j] for row in names]) for j in range(3))
         low, high = (np.clip(end, *limits) for end in ends)
-        shift = (i * offset - 0.16) if len(results) > 1 else 0.0
+        shift = spread * (i / (len(results) - 1) - 0.5) if spread else 0.0
         fig.add_scatter(
             x=mean,
             y=[rows.index(row) + shift for row in names],
@@ -391,7 +391,7 @@ def intervals(
         fig,
         title,
         alt,
-        height or 190 + 46 * len(rows) + 22 * (len(results) // 2),
+        height or 190 + max(46, 20 * len(results)) * len(rows) + 22 * (len(results) // 2),
         below=_legend_room(results),
         legend=_LEGEND_BELOW,
     )
