@@ -221,7 +221,11 @@ def _fewshot(commands) -> None:
     )
     command.add_argument("--tune", choices=TUNES, default="prototype", help="default %(default)s")
     command.add_argument("--steps", type=int, default=20, help="tuning steps (default %(default)s)")
-    command.add_argument("--lr", type=float, default=1e-1, help="default %(default)s")
+    command.add_argument(
+        "--lr",
+        type=float,
+        help="default 0.1 for the prototype, 0.01 for a fresh adapter, 0.001 for all else",
+    )
     command.add_argument("--seeds", type=int, default=1, help="episodes (default %(default)s)")
     command.add_argument(
         "--oracle", metavar="TASK", help="the related task, for --start oracle (suite: known)"

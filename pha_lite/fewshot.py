@@ -26,6 +26,9 @@ from .tasks import Task
 
 STARTS = ("retrieved", "loss", "fresh", "random", "mean", "wrong", "oracle", "fresh_adapter")
 TUNES = ("none", "prototype", "hypernetwork", "all")
+# Rates where none is given. Validation data chose those of the prototype and of a fresh adapter
+# (`data/results/few_shot.json`); for what other tasks share, small steps are our choice.
+RATES = {"prototype": 1e-1, "hypernetwork": 1e-3, "all": 1e-3, "fresh_adapter": 1e-2}
 BATCH = 32  # rows of a tuning step: all of them for k up to 32
 
 
@@ -89,7 +92,7 @@ def adapt(
     start: str = "retrieved",
     tune: str = "prototype",
     steps: int = 20,
-    lr: float = 1e-1,
+    lr: float | None = None,
     seed: int = 0,
     *,
     oracle: str | None = None,
@@ -117,8 +120,7 @@ def adapt(
         tune: "none"; "prototype" (the task's own row); "hypernetwork" (both); "all" (the encoder's
             adapters too). With `start="fresh_adapter"` the adapter is tuned unless "none".
         steps: AdamW steps of a constant rate, all k rows in each (32 where k is larger).
-        lr: that rate; the default is what validation data chose for the start by retrieval
-            (`data/results/few_shot.json`).
+        lr: that rate; None takes the one of `RATES`.
         seed: of the examples, of the tuning, and of whatever the start draws.
         oracle, wrong: names of trained tasks for these two starts.
         candidates: for "loss", how many of the nearest prototypes to try; None tries all of them.
@@ -131,6 +133,8 @@ def adapt(
     _one_of("tune", tune, TUNES)
     if not isinstance(steps, int) or steps < 0:
         raise PHAError(f"steps={steps!r}: a whole number, at least 0")
+    if lr is None:
+        lr = RATES.get(start) or RATES.get(tune, RATES["prototype"])
     if not 0 < lr < float("inf"):
         raise PHAError(f"lr={lr!r}: above 0 and finite")
     drawn = episode(task, k, seed, limit)

@@ -241,3 +241,14 @@ def test_without_query_rows_there_is_nothing_to_report(build):
     del task.splits["test"]
     with pytest.raises(PHAError, match="no split 'test'"):
         adapt(build(), task, 4)
+
+
+def test_the_rate_where_none_is_given_suits_what_is_tuned(build):
+    model = build()
+    given = {
+        tune: adapt(model, NEW, 2, "fresh", tune, steps=1, limit=2).lr
+        for tune in ("none", "prototype", "hypernetwork", "all")
+    }
+    assert given == {"none": 0.1, "prototype": 0.1, "hypernetwork": 0.001, "all": 0.001}
+    assert adapt(model, NEW, 2, "fresh_adapter", steps=1, limit=2).lr == 0.01
+    assert adapt(model, NEW, 2, "fresh", steps=1, limit=2, lr=0.5).lr == 0.5
