@@ -81,3 +81,43 @@ def test_run_time_reads_the_record(monkeypatch, tmp_path):
     assert "42 seconds" in records.run_time("adapters")
     assert "2026-01-02" in records.run_time("adapters")
     assert "No run time" in records.run_time("retriever")
+
+
+SMALL = {"rules": ["acceptability", "time", "sentiment"], "steps": 4, "batch": 6}
+
+
+def test_a_form_is_measured_on_both_halves_in_the_swap_test_and_in_transfer(monkeypatch):
+    monkeypatch.setattr(cells, "VALID_ROWS", 4)
+    monkeypatch.setattr(cells, "FEW_ROWS", 4)
+    found = cells.form_cell("own vectors", 16, 1e-3, 0, False, 1, **SMALL)
+    assert set(found["validation"]) == {"related", "conflicting", "all", "retrieved", "loss"}
+    assert all(0 <= value <= 1 for value in found["validation"].values())
+    assert -1 <= found["swap"] <= 1
+
+
+def test_separate_models_share_the_rows_of_a_joint_run_out_evenly(monkeypatch):
+    """Steps times rows, over all models, are those of the mixed run (up to rounding)."""
+    from pha_lite import train as training
+
+    seen = []
+    real = training.train
+
+    def note(model, tasks, settings, **options):
+        seen.append((list(tasks), settings.steps * settings.batch_size))
+        return real(
+            model, tasks, training.TrainConfig(steps=1, eval_every=1, eval_limit=2), progress=False
+        )
+
+    monkeypatch.setattr(training, "train", note)
+    size = {"rules": ["acceptability"], "steps": 96, "batch": 8}
+    found = cells.separate_cell(8, 1e-3, 0, False, **size)
+    assert [name for (name,), _ in seen] == list(found["tasks"])
+    assert sum(rows for _, rows in seen) == 96 * 8
+
+
+def test_every_form_is_another_configuration():
+    made = {f: cells.new_model(f"form: {f}", "tiny", ["a", "b"], 0).config for f in cells.FORMS}
+    assert len({config.to_json() for config in made.values()}) == len(cells.FORMS)
+    assert made["paper's"] == made["own vectors"].from_dict(
+        {**made["own vectors"].to_dict(), "own_dim": 0}
+    )

@@ -37,6 +37,18 @@ RELEASED_FORM = {
     "encoder": "shared",
     "decoder": "generated",
 }
+# Forms of PHA against the collapse of conflicting tasks, as departures from tiny(): can one of them
+# be best or tied on the related half, on the conflicting half, and in transfer?
+FORMS: dict[str, dict] = {
+    "paper's": {},
+    "small start": {"prototype_std": 0.1},
+    "weak losses": {"instance_weight": 0.01, "prototype_weight": 0.01},
+    "standard loss": {"prototype_loss": "standard"},
+    "both stacks": {"encoder": "generated"},
+    "own vectors": {"own_dim": 32},
+    "own vectors, small start": {"own_dim": 32, "prototype_std": 0.1},
+    "own vectors, both stacks": {"own_dim": 32, "encoder": "generated"},
+}
 METHODS = ("pha", "task_embedding", "adapter_per_task", "shared_adapter")
 
 
@@ -63,13 +75,15 @@ def _backbone(kind: str):
 
 
 def new_model(method: str, backbone: str, tasks: list[str], seed: int):
-    """A fresh model of a method of `baselines`, or of a form of PHA, "variant: NAME"."""
+    """A fresh model of a method of `baselines`, or of a form of PHA: "variant: X", "form: X"."""
     from pha_lite.baselines import build
 
     form = {}
     if method.startswith("variant: "):
         form = {**RELEASED_FORM, **VARIANTS[method.removeprefix("variant: ")]}
         method = "pha"
+    if method.startswith("form: "):
+        method, form = "pha", FORMS[method.removeprefix("form: ")]
     return build(method, _backbone(backbone), tasks, seed=seed, **form)
 
 
@@ -123,11 +137,11 @@ def trained(
 
 
 def halves(suite, scores: dict[str, float]) -> dict[str, float]:
-    """Mean score of each half of the grid, and of all."""
+    """Mean score of each half of the grid that has any, and of all."""
     found = {"related": [], "conflicting": [], "all": list(scores.values())}
     for name, score in scores.items():
         found[suite.cell(name).half].append(score)
-    return {half: sum(values) / len(values) for half, values in found.items()}
+    return {half: sum(values) / len(values) for half, values in found.items() if values}
 
 
 # --- cells ---------------------------------------------------------------------------------------
@@ -159,6 +173,36 @@ def low_data_cell(
         drops = swap_test(model, tasks, pairs, limit=TEST_ROWS)
         found["swap"] = sum(drops.values()) / len(drops)
     return found
+
+
+def form_cell(form: str, n: int, lr: float, seed: int, test: bool, suite_seed: int, **size) -> dict:
+    """A form of PHA on both halves of the grid, in the swap test, and met by new surfaces.
+
+    Args:
+        size: rules, steps and batch, as in `trained`.
+    """
+    from dataclasses import replace
+
+    from pha_lite.fewshot import adapt, swap_test
+    from pha_lite.train import evaluate_tasks
+
+    method, split = f"form: {form}", "test" if test else "validation"
+    model, suite, tasks, scores = trained(method, n, lr, seed, suite_seed=suite_seed, **size)
+    if test:
+        scores = evaluate_tasks(model, tasks, split, TEST_ROWS)
+    pairs = [(name, suite.rivals(name)[0]) for name in tasks if suite.rivals(name)]
+    drops = swap_test(model, tasks, pairs, split, VALID_ROWS)
+    starts: dict[str, list[float]] = {"retrieved": [], "loss": []}
+    for name in _new_cells(suite):
+        if suite.cell(name).rule not in size["rules"]:
+            continue
+        task = replace(suite[name], splits={**suite[name].splits, "test": suite[name][split]})
+        for start, found in starts.items():
+            found.append(adapt(model, task, 16, start, "none", seed=seed, limit=FEW_ROWS).before)
+    return {
+        split: halves(suite, scores) | {s: sum(v) / len(v) for s, v in starts.items()},
+        "swap": sum(drops.values()) / len(drops),
+    }
 
 
 SEPARATE_BATCH = 16
@@ -352,6 +396,7 @@ def _plain_accuracy(t5, tokenizer, task, test: bool) -> float:
 CELLS: dict[str, Callable[..., dict]] = {
     "low_data": low_data_cell,
     "separate": separate_cell,
+    "form": form_cell,
     "few_shot": few_shot_cell,
     "bag_of_words": bag_of_words_cell,
     "ceiling": ceiling_cell,
