@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install book test sync check lint format serve clean
+.PHONY: help install book test sync check colab-check lint format serve clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
-	  | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	  | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 $(STAMP): requirements.txt pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
@@ -35,6 +35,9 @@ check: $(STAMP) ## fail where a notebook, picture, card or table differs from it
 	$(BIN)/python tools/cards.py --check
 	$(BIN)/python tools/notebooks.py check
 	$(BIN)/python tools/reference.py --check
+
+colab-check: $(STAMP) ## run every Colab notebook in a stand-in for Colab's environment (long)
+	$(BIN)/python tools/colab_check.py
 
 lint: $(STAMP) ## ruff, on code and notebooks
 	$(BIN)/ruff check .

@@ -156,7 +156,7 @@ class PHAModel(PHACore):
                 a task's name: a copy; ``"mean"``: the mean of all tasks; ``"random"``: a copy of
                 a task drawn by `seed`; texts: a copy of the task that `retrieve` finds for them;
                 {task: share}: a mixture.
-            seed: of the fresh start and of the draw.
+            seed: of the fresh start, which also depends on the name, and of the draw.
 
         Returns:
             The new task's id.

@@ -5,6 +5,7 @@ The release has no code for this step of the paper; all of it is our choice.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -59,7 +60,10 @@ def add_task(
     """`PHAModel.add_task`."""
     config = replace(model.config, tasks=[*model.config.tasks, name])
     shares = mixture(model, like, seed)
-    model.trained.grow(model.new_trained(replace(config, tasks=[name], seed=seed)), shares)
+    # The name takes part in the draw: with the model's own seed alone, a fresh row would be, to the
+    # last bit, that from which the model's first task set out, and two new tasks would be twins.
+    draw = zlib.crc32(f"{seed} {name}".encode())
+    model.trained.grow(model.new_trained(replace(config, tasks=[name], seed=draw)), shares)
     model.config = config
     return len(config.tasks) - 1
 

@@ -682,3 +682,17 @@ def test_without_own_vectors_a_model_starts_as_ever(build):
         if name.startswith(("prototypes", "encoder")):
             assert torch.equal(weight, shared[name]), name
     assert build(encoder="shared", decoder="shared", own_dim=3).trained.own is None
+
+
+def test_a_fresh_row_is_nobodys_start(build):
+    """Not that of the model's first task, which has the same seed, nor that of another new task."""
+    model = build(awake=False)
+    first = model.trained.prototypes.vectors[0].detach().clone()
+    model.add_task("new", seed=model.config.seed)
+    model.add_task("newer", seed=model.config.seed)
+    new, newer = model.trained.prototypes.vectors[-2:].detach()
+    for one, other in itertools.combinations((first, new, newer), 2):
+        assert not torch.allclose(one, other)
+    again = build(awake=False)
+    again.add_task("new", seed=model.config.seed)
+    assert torch.equal(again.trained.prototypes.vectors[-1], new)

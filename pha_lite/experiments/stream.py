@@ -8,7 +8,7 @@ protocol is our choice; the measures name their sources.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -143,7 +143,7 @@ class Joint:
 # --- the stream -----------------------------------------------------------------------------------
 
 
-def arrivals(suite: Suite, rules: Sequence[str], count: int, seed: int) -> list[tuple[str, str]]:
+def arrivals(suite: Suite, rules: Collection[str], count: int, seed: int) -> list[tuple[str, str]]:
     """Tasks in the order of their arrival, with what is new: ("sentiment/museum", "surface").
 
     One half asks a rule of the base on a new surface, the other a new rule on a surface of the
@@ -197,7 +197,7 @@ def stream_cell(
     seed: int,
     test: bool,
     base: Mapping,
-    rules: Sequence[str] = BASE_RULES,
+    rules: Sequence[str] | None = BASE_RULES,
     count: int = 12,
     steps: int = 100,
     rows: int = 60,
@@ -213,7 +213,7 @@ def stream_cell(
         seed: of the base phase, the order and the examples.
         test: score test rows and report everything; else the means on validation rows.
         base: n and lr of the base phase, further arguments of `cells.trained` if need be.
-        rules: of the base tasks.
+        rules: of the base tasks; None for all rules of the training tasks.
         count, steps: number of arrivals, AdamW steps in each ("joint": after those of the base).
         rows: scored rows per task.
         start: of a new prototype, see `fewshot.adapt`; other strategies have no use for it.
@@ -235,7 +235,7 @@ def stream_cell(
     method, tune = STRATEGIES[strategy]
     joint, split = strategy == "joint", "test" if test else "validation"
     model, suite, known, _ = cells.trained(method, seed=seed, rules=rules, **base)
-    order = arrivals(suite, rules, count, seed)
+    order = arrivals(suite, {suite.cells[name].rule for name in known}, count, seed)
     tasks = [episode(suite[name], n, _lot(seed, name)) for name, _ in order]
 
     def fresh(names: list[str]) -> PHAModel:
