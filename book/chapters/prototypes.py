@@ -1011,9 +1011,10 @@ Markdown("\n".join(lines))
 # in both. So the same 0.1 weighs them quite differently, and a
 # comparison of "full" with "low" data changes two things at once.
 # Besides, the release adds the contrastive terms only when label
-# smoothing is on: switch that off, and you train without a
-# retriever, without a word. In `pha_lite` both are settings of their
-# own, `lm_reduction` and the two weights.
+# smoothing is on: switch that off in the configurations for little
+# data, and you train without a retriever, without a word. In
+# `pha_lite` both are settings of their own, `lm_reduction` and the
+# two weights.
 # ```
 #
 # How much does it change? Take the batch of the release, 128 rows
