@@ -112,7 +112,7 @@ def trained(
     Args:
         rules: the training tasks of these rules; None for all.
     """
-    from pha_lite.train import TrainConfig, evaluate_tasks, train
+    from pha_lite.train import evaluate_tasks, train
 
     suite = _suite(suite_seed)
     names = [t for t in suite.train_tasks if rules is None or suite.cell(t).rule in rules]
@@ -121,7 +121,18 @@ def trained(
     if method == "nearest":
         model.remember(tasks)
         return model, suite, tasks, evaluate_tasks(model, tasks, "validation", VALID_ROWS)
-    settings = TrainConfig(
+    key = [method, n, lr, seed, backbone, suite_seed]
+    key += [] if rules is None else [*rules, steps, batch]
+    folder = _models / re.sub(r"[^\w.-]+", "-", "_".join(map(str, key))) if _models else None
+    result = train(model, tasks, _settings(lr, seed, steps, batch), folder, progress=False)
+    return model, suite, tasks, result.best["scores"]
+
+
+def _settings(lr: float, seed: int, steps: int, batch: int):
+    """What every training of a cell has in common."""
+    from pha_lite.train import TrainConfig
+
+    return TrainConfig(
         steps=steps,
         batch_size=batch,
         lr=lr,
@@ -129,11 +140,6 @@ def trained(
         eval_limit=VALID_ROWS,
         seed=seed,
     )
-    key = [method, n, lr, seed, backbone, suite_seed]
-    key += [] if rules is None else [*rules, steps, batch]
-    folder = _models / re.sub(r"[^\w.-]+", "-", "_".join(map(str, key))) if _models else None
-    result = train(model, tasks, settings, folder, progress=False)
-    return model, suite, tasks, result.best["scores"]
 
 
 def halves(suite, scores: dict[str, float]) -> dict[str, float]:
@@ -221,7 +227,7 @@ def separate_cell(
 
     All tasks together see as many rows as `steps` mixed batches of `batch` rows hold.
     """
-    from pha_lite.train import TrainConfig, evaluate_tasks, train
+    from pha_lite.train import evaluate_tasks, train
 
     suite = _suite()
     names = [t for t in suite.train_tasks if suite.cell(t).rule in rules]
@@ -230,14 +236,7 @@ def separate_cell(
     for name in names:
         tasks = {name: suite[name].sample(n, seed=seed, balanced=True)}
         model = new_model("full", "tiny", [name], seed)
-        settings = TrainConfig(
-            steps=steps,
-            batch_size=SEPARATE_BATCH,
-            lr=lr,
-            eval_every=steps // EVALS,
-            eval_limit=VALID_ROWS,
-            seed=seed,
-        )
+        settings = _settings(lr, seed, steps, SEPARATE_BATCH)
         found = train(model, tasks, settings, progress=False).best["scores"]
         scores |= evaluate_tasks(model, tasks, "test", TEST_ROWS) if test else found
     return {"test" if test else "validation": halves(suite, scores), "tasks": scores}
