@@ -95,7 +95,7 @@ class BakedAdapter:
                 else None
                 for stack in ("encoder", "decoder")
             }
-            facts = {key: about[key] for key in ("placement", "task", "skipped")}
-            return cls(**facts, **parts)
+            skipped = about.get("skipped", 0)  # files from before there was such a thing lack it
+            return cls(placement=about["placement"], task=about["task"], skipped=skipped, **parts)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise PHAError(f"{path} is not a baked adapter, or is damaged ({error}).") from error

@@ -113,7 +113,12 @@ def crossed(
     >>> crossed([[0.5, 0.9], [0.5, 0.9]]).mean
     0.7
     """
-    grid = np.asarray(values, dtype=np.float64)
+    if not 0 < level < 1:
+        raise PHAError(f"level={level}: a coverage between 0 and 1, such as 0.95")
+    try:
+        grid = np.asarray(values, dtype=np.float64)
+    except ValueError as error:
+        raise PHAError(f"values: rows of equally many numbers are wanted ({error})") from error
     if grid.ndim != 2 or grid.size == 0 or not np.isfinite(grid).all():
         raise PHAError(f"values of shape {grid.shape}: rows of equally many finite numbers")
     rng = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .adapter import AdapterWeights, PerTaskAdapters, SharedAdapters
 from .config import PHAConfig
+from .errors import PHAError
 from .hypernet import HyperNetwork, Prototypes
 from .retriever import Retriever
 
@@ -35,9 +36,15 @@ class Trained(nn.Module):
         super().__init__()
         self.owners = {"encoder": config.encoder, "decoder": config.decoder}
         self.layers = {
-            stack: max(0, count - config.skip_lowest)
+            stack: count - config.skip_lowest
             for stack, count in zip(self.owners, layers, strict=True)
         }
+        for stack, owner in self.owners.items():
+            if owner != "none" and self.layers[stack] < 1:
+                raise PHAError(
+                    f"skip_lowest={config.skip_lowest}: this T5's {stack} would be left without "
+                    f"adapters; choose less, or {stack}='none'."
+                )
         self.hyper_input = config.hyper_input
         tasks, b = len(config.tasks), config.adapter_dim
         # Own stream of random numbers: the seed alone decides, whatever was drawn before.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for the network must fail
 
@@ -16,6 +18,15 @@ WORDS = (
     "yes no good bad maybe the a film hotel book was is not very and of it dull bright slow warm "
     "cold sky rain team match goal vote law bread soup train river one two three four five six"
 ).split()
+
+
+def load(name: str, path):
+    """A script of tools/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def make_tokenizer():

@@ -180,6 +180,11 @@ def test_adapter_drop_is_a_shared_adapter_without_its_lowest_layers(make, backbo
     assert torch.allclose(t5(**batch).logits, expected, atol=1e-4)
 
 
+def test_skipping_every_layer_is_refused(make):
+    with pytest.raises(PHAError, match="skip_lowest=2: this T5's encoder"):
+        make("adapter_drop", skip_lowest=2)
+
+
 def test_nearest_neighbour_gives_the_answer_of_the_most_similar_row(make):
     model = make("nearest")
     tasks = toy_tasks()

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import load
 
 from pha_lite import _book, plots
 from pha_lite.errors import PHAError
@@ -24,14 +25,6 @@ MARKDOWN = sorted((ROOT / "book").glob("*.md"))
 
 for module in ("jupytext", "yaml", "pybtex", "nbformat"):
     pytest.importorskip(module, reason="the book's tools are not installed: pip install .[book]")
-
-
-def load(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 flatten = load("flatten", ROOT / "tools" / "flatten.py")

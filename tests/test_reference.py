@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import inspect
 import re
 import shutil
-import sys
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import load
 
 import pha_lite
 from pha_lite.losses import instance_loss
@@ -32,14 +31,6 @@ EXPECTED = """adapter, prototype, hypernetwork, retriever, instance embedding, r
 swap test, frozen, few-shot, InfoNCE, temperature, bottleneck, task embedding, layer embedding,
 episode, chance, hook, backbone, label word, text-to-text, validation, interval, contrastive loss,
 negative, oracle start, fresh start, bake, rival, related half, conflicting half"""
-
-
-def load(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 reference = load("reference", ROOT / "tools" / "reference.py")

@@ -45,7 +45,9 @@ def test_crossed_is_wider_than_over_the_seeds_alone():
     assert both.high - both.low > 5 * (over_seeds.high - over_seeds.low)
 
 
-@pytest.mark.parametrize("values", [[], [[]], [[0.1, float("nan")]], [0.5, 0.6]])
+@pytest.mark.parametrize(
+    "values", [[], [[]], [[0.1, 0.2], [0.3]], [[0.1, float("nan")]], [0.5, 0.6]]
+)
 def test_crossed_refuses_what_is_no_table(values):
     with pytest.raises(PHAError, match="rows"):
         crossed(values)

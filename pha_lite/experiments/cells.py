@@ -8,6 +8,8 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
+from .stream import stream_cell
+
 Cell = dict[str, object]
 
 STEPS, BATCH, EVALS, VALID_ROWS, TEST_ROWS = 1000, 48, 4, 30, 100
@@ -395,6 +397,7 @@ def _plain_accuracy(t5, tokenizer, task, test: bool) -> float:
 CELLS: dict[str, Callable[..., dict]] = {
     "low_data": low_data_cell,
     "separate": separate_cell,
+    "stream": stream_cell,
     "form": form_cell,
     "few_shot": few_shot_cell,
     "bag_of_words": bag_of_words_cell,

@@ -99,6 +99,12 @@ def _wide(method: str, n: int, lr: float, seed: int, test: bool) -> Cell:
     return {"cell": "low_data", "method": method, **cell}
 
 
+def _wide_settings() -> dict:
+    """The common settings, with those of the wide grid in their place."""
+    own = {"steps": WIDE["steps"], "batch_size": WIDE["batch"], "rules": WIDE["rules"]}
+    return common_settings() | own
+
+
 def sample_efficiency(run: Runner) -> Path:
     """All methods on 8 to 1000 rows per task of half of the suite."""
     tuned = [
@@ -119,9 +125,13 @@ def sample_efficiency(run: Runner) -> Path:
         for (m, n), (cell, got) in zip(grid, run(cells), strict=True):
             rows.append({"method": m, "n": n, "lr": cell["lr"], "seed": seed, **got})
         path = run.write(
-            settings=common_settings()
-            | WIDE
-            | {"learning_rates": WIDE_GRID, "tuned_at": ANCHORS, "seeds_done": seed + 1},
+            settings=_wide_settings()
+            | {
+                "learning_rates": WIDE_GRID,
+                "tuned_at": ANCHORS,
+                "seeds": MORE_SEEDS[: seed + 1],
+                "seeds_above_64_rows": SEEDS[: seed + 1],
+            },
             curve=tuning_curve(found, "method", "n"),
             rows=rows,
         )
@@ -163,7 +173,7 @@ def forms(run: Runner) -> Path:
     ]
     keys = ("form", "n", "lr", "seed")
     rows = [{k: cell[k] for k in keys} | got for cell, got in run(finals)]
-    settings = common_settings() | WIDE | {"suites_of_choice": FORM_SUITES, "chosen": chosen}
+    settings = _wide_settings() | {"suites_of_choice": FORM_SUITES, "chosen": chosen}
     return run.write(settings=settings, forms=FORMS, curve=_form_curve(tuned), rows=rows)
 
 
