@@ -9,7 +9,7 @@ import pytest
 from pha_lite import records
 from pha_lite.errors import PHAError
 from pha_lite.experiments import __main__ as command
-from pha_lite.experiments import cells, runner
+from pha_lite.experiments import ablations, cells, runner, setting, transfer
 from pha_lite.suite import load_suite
 
 
@@ -42,12 +42,12 @@ def test_tuning_takes_the_best_mean_of_validation():
 def test_halves_are_means_over_their_tasks():
     suite = load_suite()
     scores = {name: float(suite.cell(name).half == "related") for name in suite.train_tasks}
-    assert cells.halves(suite, scores) == {"related": 1.0, "conflicting": 0.0, "all": 0.5}
+    assert setting.halves(suite, scores) == {"related": 1.0, "conflicting": 0.0, "all": 0.5}
 
 
 def test_every_method_and_variant_has_a_configuration():
-    names = [*cells.METHODS, *(f"variant: {v}" for v in cells.VARIANTS)]
-    made = {name: cells.new_model(name, "tiny", ["a", "b"], 0).config for name in names}
+    names = [*setting.METHODS, *(f"variant: {v}" for v in setting.VARIANTS)]
+    made = {name: setting.new_model(name, "tiny", ["a", "b"], 0).config for name in names}
     assert len({config.to_json() for config in made.values()}) >= len(names) - 1
     assert made["variant: released"].contrast_to_encoder and made["variant: released"].generates
 
@@ -116,8 +116,80 @@ def test_separate_models_share_the_rows_of_a_joint_run_out_evenly(monkeypatch):
 
 
 def test_every_form_is_another_configuration():
-    made = {f: cells.new_model(f"form: {f}", "tiny", ["a", "b"], 0).config for f in cells.FORMS}
-    assert len({config.to_json() for config in made.values()}) == len(cells.FORMS)
+    made = {f: setting.new_model(f"form: {f}", "tiny", ["a", "b"], 0).config for f in setting.FORMS}
+    assert len({config.to_json() for config in made.values()}) == len(setting.FORMS)
     assert made["paper's"] == made["own vectors"].from_dict(
         {**made["own vectors"].to_dict(), "own_dim": 0}
     )
+
+
+def test_a_change_reaches_the_model_the_tasks_and_the_training(monkeypatch):
+    from pha_lite import train as training
+
+    seen = {}
+
+    def note(model, tasks, config, *rest, **options):
+        seen.update(model=model.config, rows={n: len(t["train"]) for n, t in tasks.items()})
+        seen["training"] = config
+        return type("Result", (), {"best": {"scores": dict.fromkeys(tasks, 0.5)}})
+
+    monkeypatch.setattr(training, "train", note)
+    change = {"model": {"temperature": 0.3}, "training": {"sampling_temperature": 1.0}}
+    change |= {"shares": [4, 1, 0.25], "suite": {"conflict": 0.0}}
+    _, suite, tasks, _ = setting.trained("pha", 16, 1e-3, 0, change=change, **SMALL)
+    assert seen["model"].temperature == 0.3 and seen["training"].sampling_temperature == 1.0
+    by_surface = {suite.cells[name].surface: rows for name, rows in seen["rows"].items()}
+    assert sorted(by_surface.values()) == [4, 16, 64]
+    assert tasks["sentiment/hotel"].prompt != tasks["time/hotel"].prompt, "told apart"
+    *_, tasks, _ = setting.trained("pha", 16, 1e-3, 0, change={"surfaces": 1}, **SMALL)
+    assert {name.split("/")[1] for name in tasks} == {"restaurant"}
+
+
+def test_every_ablation_is_another_setting():
+    made = {name: json.dumps(change, sort_keys=True) for name, change in ablations.CHANGES.items()}
+    assert len(set(made.values())) == len(made)
+    for change in ablations.CHANGES.values():
+        setting.new_model("pha", "tiny", ["a", "b"], 0, **change.get("model", {}))
+
+
+def test_ablation_cell_measures_scores_dependence_and_the_space(monkeypatch):
+    for name in ("VALID_ROWS", "TEST_ROWS"):
+        monkeypatch.setattr(ablations, name, 4)
+    found = ablations.ablation_cell("pha", 8, 1e-3, 0, True, **SMALL)
+    space = {"same_rule", "same_input", "right_rule", "right_kind"}
+    assert set(found) == {"test", "tasks", "swap"} | space
+    assert found["right_rule"] <= found["right_kind"] <= 1
+    off = {"model": {"instance_weight": 0.0, "prototype_weight": 0.0}}
+    found = ablations.ablation_cell("pha", 8, 1e-3, 0, True, change=off, **SMALL)
+    assert not space & set(found), "nothing to retrieve with"
+    one = {"surfaces": 1}
+    found = ablations.ablation_cell("shared_adapter", 8, 1e-3, 0, True, change=one, **SMALL)
+    assert set(found) == {"test", "tasks"} and len(found["tasks"]) == 3
+
+
+def test_transfer_cell_has_every_start_and_every_part(monkeypatch):
+    from pha_lite.fewshot import adapt
+
+    made = setting.trained("pha", 8, 1e-3, 0, **SMALL)
+    monkeypatch.setattr(transfer, "trained", lambda *a, **k: made)
+    monkeypatch.setattr(transfer, "FEW_STEPS", 1)
+    monkeypatch.setattr(transfer, "FEW_ROWS", 4)
+    monkeypatch.setattr(transfer, "FEW_K", (4,))
+    monkeypatch.setattr(transfer, "DRAWS", 1)
+    asked = []
+
+    def note(*args, **options):
+        asked.append(args[3:5])
+        return adapt(*args, **options)
+
+    monkeypatch.setattr("pha_lite.fewshot.adapt", note)
+    starts, tunes = {s: [1e-2] for s in transfer.STARTS}, {"prototype": [1e-2], "all": [1e-3]}
+    found = transfer.transfer_cell(0, 1e-3, starts, tunes, True)
+    assert {row["task"].split("/")[1] for row in found["rows"]} == {"garden"}
+    new = [row for row in found["rows"] if row["new"] == "new rule"]
+    assert {row["start"] for row in new} == set(transfer.STARTS)
+    assert len(new) == 2 * (len(transfer.STARTS) + 1), "the loss start is tuned in two ways"
+    assert {row["tune"] for row in found["rows"] if row["new"] == "new surface"} == set(tunes)
+    for row in found["retrieval"]:
+        assert 0 < row["sure"] <= row["sure_of_kind"] + 1 - row["kind"] and row["margin"] >= 0
+        assert row["rule"] <= row["kind"]

@@ -12,7 +12,7 @@ import json
 
 import torch
 
-from pha_lite.experiments.cells import SOURCE_N, STEPS, trained
+from pha_lite.experiments.setting import SOURCE_N, STEPS, trained
 from pha_lite.paths import data_dir
 from pha_lite.record import run_record
 from pha_lite.records import load

@@ -6,7 +6,8 @@ command, commit, seeds, machine, duration and the value of every seed. The rule 
 same for all methods: the same grid of learning rates, the same budget, and the highest mean
 validation score of a tuning seed that no reported figure uses. Test rows are read once, at the end.
 
-    cells     one training run and what is measured on it
+    setting   what all cells share: sizes, suite, backbone, the training itself
+    cells     one training run and what is measured on it (ablations, transfer, stream: theirs)
     runner    runs cells that are missing, tunes by the one rule, writes the record
     grids     the experiments: which cells each of them needs
 """

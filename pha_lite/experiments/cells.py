@@ -2,157 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import product
-from pathlib import Path
 
+from .ablations import ablation_cell
+from .setting import (
+    BATCH,
+    CEILING_ROWS,
+    CEILING_STEPS,
+    EVALS,
+    FEW_K,
+    FEW_ROWS,
+    FEW_STARTS,
+    FEW_STEPS,
+    SEPARATE_BATCH,
+    SOURCE_N,
+    TEST_ROWS,
+    VALID_ROWS,
+    backbone_of,
+    halves,
+    new_model,
+    suite_of,
+    train_settings,
+    trained,
+)
 from .stream import stream_cell
-
-Cell = dict[str, object]
-
-STEPS, BATCH, EVALS, VALID_ROWS, TEST_ROWS = 1000, 48, 4, 30, 100
-GRID = (1e-3, 3e-3, 1e-2)
-SEEDS, TUNING_SEEDS = (0, 1, 2, 3, 4), (100,)
-
-# What of PHA's form is tried for `PHAConfig.tiny()`, by validation alone.
-_PLAIN = {"label_smoothing": 0.0}
-_APART = _PLAIN | {"contrast_to_encoder": False}
-VARIANTS: dict[str, dict] = {
-    "released": {},
-    "no smoothing": _PLAIN,
-    "no smoothing, weights 0.01": _PLAIN | {"instance_weight": 0.01, "prototype_weight": 0.01},
-    "detached": _APART,
-    "detached, std 0.1": _APART | {"prototype_std": 0.1},
-    "detached, standard loss": _APART | {"prototype_loss": "standard"},
-    "detached, both generated": _APART | {"encoder": "generated"},
-}
-# Sizes are those of tiny(); what a variant does not name is as in the release.
-RELEASED_FORM = {
-    "prototype_std": 1.0,
-    "instance_weight": 0.1,
-    "prototype_weight": 0.1,
-    "prototype_loss": "released",
-    "contrast_to_encoder": True,
-    "label_smoothing": 0.1,
-    "encoder": "shared",
-    "decoder": "generated",
-}
-# Forms of PHA against the collapse of conflicting tasks, as departures from tiny(): can one of them
-# be best or tied on the related half, on the conflicting half, and in transfer?
-FORMS: dict[str, dict] = {
-    "paper's": {},
-    "small start": {"prototype_std": 0.1},
-    "weak losses": {"instance_weight": 0.01, "prototype_weight": 0.01},
-    "standard loss": {"prototype_loss": "standard"},
-    "both stacks": {"encoder": "generated"},
-    "own vectors": {"own_dim": 32},
-    "own vectors, small start": {"own_dim": 32, "prototype_std": 0.1},
-    "own vectors, both stacks": {"own_dim": 32, "encoder": "generated"},
-}
-METHODS = ("pha", "task_embedding", "adapter_per_task", "shared_adapter")
-
-
-# --- what the cells share, kept per process -------------------------------------------------------
-
-
-@cache
-def _suite(seed: int = 0):
-    from pha_lite.suite import load_suite
-
-    return load_suite(seed=seed)
-
-
-@cache
-def _backbone(kind: str):
-    """The embedded backbone ("tiny"), or the same T5 with random weights ("random")."""
-    from pha_lite.backbone import load_backbone
-    from pha_lite.pretrain import Recipe, new_backbone
-
-    t5, tokenizer = load_backbone("tiny")
-    if kind == "random":
-        t5 = new_backbone(Recipe(seed=1), t5.config.vocab_size)
-    return t5.eval(), tokenizer
-
-
-def new_model(method: str, backbone: str, tasks: list[str], seed: int):
-    """A fresh model of a method of `baselines`, or of a form of PHA: "variant: X", "form: X"."""
-    from pha_lite.baselines import build
-
-    form = {}
-    if method.startswith("variant: "):
-        form = {**RELEASED_FORM, **VARIANTS[method.removeprefix("variant: ")]}
-        method = "pha"
-    if method.startswith("form: "):
-        method, form = "pha", FORMS[method.removeprefix("form: ")]
-    return build(method, _backbone(backbone), tasks, seed=seed, **form)
-
-
-_models: Path | None = None  # where a worker keeps trained models: equal trainings share one
-
-
-def keep_models(folder: Path) -> None:
-    """Trained models are kept in a folder, and taken from there."""
-    global _models
-    _models = folder
-
-
-def trained(
-    method: str,
-    n: int,
-    lr: float,
-    seed: int,
-    backbone: str = "tiny",
-    suite_seed: int = 0,
-    rules: Sequence[str] | None = None,
-    steps: int = STEPS,
-    batch: int = BATCH,
-):
-    """A model trained on n rows of every training task, and its validation scores.
-
-    Args:
-        rules: the training tasks of these rules; None for all.
-    """
-    from pha_lite.train import evaluate_tasks, train
-
-    suite = _suite(suite_seed)
-    names = [t for t in suite.train_tasks if rules is None or suite.cell(t).rule in rules]
-    tasks = {name: suite[name].sample(n, seed=seed, balanced=True) for name in names}
-    model = new_model(method, backbone, names, seed)
-    if method == "nearest":
-        model.remember(tasks)
-        return model, suite, tasks, evaluate_tasks(model, tasks, "validation", VALID_ROWS)
-    key = [method, n, lr, seed, backbone, suite_seed]
-    key += [] if rules is None else [*rules, steps, batch]
-    folder = _models / re.sub(r"[^\w.-]+", "-", "_".join(map(str, key))) if _models else None
-    result = train(model, tasks, _settings(lr, seed, steps, batch), folder, progress=False)
-    return model, suite, tasks, result.best["scores"]
-
-
-def _settings(lr: float, seed: int, steps: int, batch: int):
-    """What every training of a cell has in common."""
-    from pha_lite.train import TrainConfig
-
-    return TrainConfig(
-        steps=steps,
-        batch_size=batch,
-        lr=lr,
-        eval_every=steps // EVALS,
-        eval_limit=VALID_ROWS,
-        seed=seed,
-    )
-
-
-def halves(suite, scores: dict[str, float]) -> dict[str, float]:
-    """Mean score of each half of the grid that has any, and of all."""
-    found = {"related": [], "conflicting": [], "all": list(scores.values())}
-    for name, score in scores.items():
-        found[suite.cell(name).half].append(score)
-    return {half: sum(values) / len(values) for half, values in found.items() if values}
-
-
-# --- cells ---------------------------------------------------------------------------------------
+from .transfer import transfer_cell
 
 
 def low_data_cell(
@@ -202,7 +77,7 @@ def form_cell(form: str, n: int, lr: float, seed: int, test: bool, suite_seed: i
     drops = swap_test(model, tasks, pairs, split, VALID_ROWS)
     starts: dict[str, list[float]] = {"retrieved": [], "loss": []}
     for name in _new_cells(suite):
-        if suite.cell(name).rule not in size["rules"]:
+        if suite.cells[name].rule not in size["rules"]:
             continue
         task = replace(suite[name], splits={**suite[name].splits, "test": suite[name][split]})
         for start, found in starts.items():
@@ -211,9 +86,6 @@ def form_cell(form: str, n: int, lr: float, seed: int, test: bool, suite_seed: i
         split: halves(suite, scores) | {s: sum(v) / len(v) for s, v in starts.items()},
         "swap": sum(drops.values()) / len(drops),
     }
-
-
-SEPARATE_BATCH = 16
 
 
 def separate_cell(
@@ -231,27 +103,22 @@ def separate_cell(
     """
     from pha_lite.train import evaluate_tasks, train
 
-    suite = _suite()
-    names = [t for t in suite.train_tasks if suite.cell(t).rule in rules]
+    suite = suite_of()
+    names = [t for t in suite.train_tasks if suite.cells[t].rule in rules]
     steps = max(EVALS, round(steps * batch / len(names) / SEPARATE_BATCH))
     scores = {}
     for name in names:
         tasks = {name: suite[name].sample(n, seed=seed, balanced=True)}
         model = new_model("full", "tiny", [name], seed)
-        settings = _settings(lr, seed, steps, SEPARATE_BATCH)
+        settings = train_settings(lr, seed, steps, SEPARATE_BATCH)
         found = train(model, tasks, settings, progress=False).best["scores"]
         scores |= evaluate_tasks(model, tasks, "test", TEST_ROWS) if test else found
     return {"test" if test else "validation": halves(suite, scores), "tasks": scores}
 
 
-SOURCE_N = 100
-FEW_K, FEW_GRID, FEW_STEPS, FEW_ROWS = (4, 16, 32), (1e-2, 3e-2, 1e-1, 3e-1), 20, 100
-FEW_STARTS = ("retrieved", "loss", "oracle", "mean", "random", "wrong", "fresh", "fresh_adapter")
-
-
 def _new_cells(suite) -> list[str]:
     """Held-out tasks whose rule was trained on other surfaces."""
-    return [n for n in suite.held_out if not suite.cell(n).new_rule]
+    return [n for n in suite.held_out if not suite.cells[n].new_rule]
 
 
 def few_shot_cell(seed: int, rates: dict[str, list[float]], source_lr: float, test: bool) -> dict:
@@ -307,7 +174,7 @@ def _retrieval(model, suite, seed: int) -> list[dict]:
     for name, k, draw in product(suite.held_out, FEW_K, range(5)):
         texts = list(episode(suite[name], k, seed=10 * seed + draw)["train"]["source"])
         found, _ = model.retrieve(texts, k=1)[0]
-        mine, other = suite.cell(name), suite.cell(found)
+        mine, other = suite.cells[name], suite.cells[found]
         same_kind = RULES[mine.rule].kind is RULES[other.rule].kind
         rows.append(
             {
@@ -327,15 +194,12 @@ def bag_of_words_cell(task: str) -> dict:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    found = _suite()[task]
+    found = suite_of()[task]
     model = make_pipeline(
         CountVectorizer(token_pattern=r"[^\s]+"), LogisticRegression(max_iter=1000)
     )
     model.fit(list(found["train"]["source"]), list(found["train"]["target"]))
     return {"test": model.score(list(found["test"]["source"]), list(found["test"]["target"]))}
-
-
-CEILING_ROWS, CEILING_STEPS, CEILING_LR = 3000, 500, 1e-3
 
 
 def ceiling_cell(rule: str, lr: float, seed: int, test: bool) -> dict:
@@ -348,7 +212,7 @@ def ceiling_cell(rule: str, lr: float, seed: int, test: bool) -> dict:
 
     suite = load_suite(sizes={"train": CEILING_ROWS})
     names = [f"{rule}/{surface}" for surface in SURFACES_OF_SUITE]
-    t5, tokenizer = _backbone("tiny")
+    t5, tokenizer = backbone_of("tiny")
     t5 = copy.deepcopy(t5).requires_grad_(True).train()
     rows = [(s, t) for n in names for s, t in zip(*_columns(suite[n], "train"), strict=True)]
     generator = torch.Generator().manual_seed(seed)
@@ -399,6 +263,8 @@ CELLS: dict[str, Callable[..., dict]] = {
     "separate": separate_cell,
     "stream": stream_cell,
     "form": form_cell,
+    "ablation": ablation_cell,
+    "transfer": transfer_cell,
     "few_shot": few_shot_cell,
     "bag_of_words": bag_of_words_cell,
     "ceiling": ceiling_cell,

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
-from .cells import (
+from .ablations import ablations
+from .runner import Runner, best_rate, common_settings, tuning_curve
+from .setting import (
     BATCH,
     CEILING_LR,
     CEILING_ROWS,
@@ -26,7 +28,8 @@ from .cells import (
     VARIANTS,
     Cell,
 )
-from .runner import Runner, best_rate, common_settings, tuning_curve
+from .stream import BASE_RULES, STRATEGIES
+from .transfer import transfer
 
 
 def variants(run: Runner) -> Path:
@@ -193,6 +196,69 @@ def _form_curve(tuned: list) -> list[dict]:
     ]
 
 
+STREAM_BASE = {"n": 100, "steps": 600, "batch": 36}
+STREAM_BASE_RATES = {"full": (3e-4, 1e-3)}  # a T5 tuned whole wants smaller steps than adapters
+STREAM_RATES = {  # of an arrival: four rates for every strategy, around what it is known to bear
+    "prototype": (1e-2, 3e-2, 1e-1, 3e-1),
+    "adapter_per_task": (1e-3, 3e-3, 1e-2, 3e-2),
+    "sequential": (3e-4, 1e-3, 3e-3, 1e-2),
+    "sequential_full": (1e-4, 3e-4, 1e-3, 3e-3),
+}
+STREAM = {"n": 100, "steps": 100, "count": 12}
+STREAM_SEEDS = (0, 1, 2, 3, 4)
+
+
+def stream(run: Runner) -> Path:
+    """Twelve tasks arrive one after another: what is learnt, kept and stored by each strategy."""
+    (seed,) = TUNING_SEEDS
+    methods = list(dict.fromkeys(method for method, _ in STRATEGIES.values()))
+    tuned = run(
+        [
+            {"cell": "low_data", "method": m, "lr": lr, "seed": seed, "test": False}
+            | {"rules": BASE_RULES, **STREAM_BASE}
+            for m in methods
+            for lr in STREAM_BASE_RATES.get(m, (1e-3, 3e-3))
+        ]
+    )
+    base_rates = {m: lr for (m,), lr in best_rate(tuned, "method").items()}
+
+    def cell(strategy: str, lr: float, seed: int, test: bool, **more) -> Cell:
+        base = STREAM_BASE | {"lr": base_rates[STRATEGIES[strategy][0]]}
+        return {"cell": "stream", "strategy": strategy, "lr": lr, "seed": seed, "test": test} | {
+            "base": base, **STREAM, **more
+        }  # fmt: skip
+
+    trials = [cell(s, lr, seed, False) for s, rates in STREAM_RATES.items() for lr in rates]
+    found = run(trials)
+    rates = {s: lr for (s,), lr in best_rate(found, "strategy").items()}
+    # Trained on everything at once, a method keeps the rate of its base phase; the untouched
+    # model has none.
+    rates |= {s: base_rates[STRATEGIES[s][0]] for s in STRATEGIES if s not in rates}
+    rows, scratch = [], []
+    for at, seed in enumerate(STREAM_SEEDS, 1):
+        finals = [cell(s, rates[s], seed, True) for s in STRATEGIES]
+        finals.append(cell("adapter_per_task", rates["adapter_per_task"], seed, True, alone=True))
+        *done, (_, alone) = run(finals)
+        rows += [{k: c[k] for k in ("strategy", "lr", "seed")} | got for c, got in done]
+        scratch.append({"strategy": "adapter_per_task", "seed": seed, **alone})
+        settings = common_settings() | {
+            **STREAM,
+            "base": STREAM_BASE,
+            "base_rules": BASE_RULES,
+            "base_rates": base_rates,
+            "rates": STREAM_RATES,
+            "seeds": STREAM_SEEDS[:at],
+        }
+        path = run.write(
+            settings=settings,
+            curve=tuning_curve(tuned, "method"),
+            arrivals=tuning_curve(found, "strategy"),
+            rows=rows,
+            scratch=scratch,
+        )
+    return path
+
+
 def backbone(run: Runner) -> Path:
     """Is the pretraining worth it? The same adapters on the pretrained and on a random T5."""
     base = {"cell": "low_data", "method": "shared_adapter"}
@@ -281,5 +347,17 @@ def cards(run: Runner) -> Path:
 
 
 EXPERIMENTS: dict[str, Callable[[Runner], Path]] = {
-    f.__name__: f for f in (cards, variants, backbone, low_data, few_shot, sample_efficiency, forms)
+    grid.__name__: grid
+    for grid in (
+        cards,
+        variants,
+        backbone,
+        low_data,
+        few_shot,
+        sample_efficiency,
+        forms,
+        ablations,
+        transfer,
+        stream,
+    )
 }

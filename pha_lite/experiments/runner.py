@@ -14,9 +14,8 @@ from tqdm import tqdm
 
 from pha_lite.record import commit, run_record
 
-from .cells import (
+from .setting import (
     BATCH,
-    CELLS,
     GRID,
     SEEDS,
     STEPS,
@@ -41,6 +40,8 @@ def _start(models: Path) -> None:
 
 
 def _work(cell: Cell) -> tuple[str, dict]:
+    from .cells import CELLS  # here: modules of cells import this one for their grids
+
     began = time.perf_counter()
     found = CELLS[cell["cell"]](**{k: v for k, v in cell.items() if k != "cell"})
     return _key(cell), found | {"seconds": round(time.perf_counter() - began, 1)}

@@ -32,7 +32,8 @@ STRATEGIES: dict[str, tuple[str, str]] = {  # method of the model, what of it an
     "adapter_per_task": ("adapter_per_task", "prototype"),  # its own row of every table: an adapter
     "sequential_full": ("full", "all"),
     "untouched": ("shared_adapter", "none"),  # control: the base model answers, nothing is learnt
-    "joint": ("shared_adapter", "all"),  # upper mark, see `Joint`
+    "joint": ("pha", "all"),  # upper mark, see `Joint`
+    "joint_shared": ("shared_adapter", "all"),
 }
 
 
@@ -209,45 +210,45 @@ def stream_cell(
     Args:
         strategy: a name of `STRATEGIES`.
         n: examples per arrival.
-        lr: constant learning rate of an arrival; for "joint", the peak rate of its training.
+        lr: constant learning rate of an arrival; for "joint...", the peak rate of its training.
         seed: of the base phase, the order and the examples.
         test: score test rows and report everything; else the means on validation rows.
-        base: n and lr of the base phase, further arguments of `cells.trained` if need be.
+        base: n and lr of the base phase, further arguments of `setting.trained` if need be.
         rules: of the base tasks; None for all rules of the training tasks.
-        count, steps: number of arrivals, AdamW steps in each ("joint": after those of the base).
+        count, steps: number of arrivals, AdamW steps in each ("joint...": after those of the base).
         rows: scored rows per task.
         start: of a new prototype, see `fewshot.adapt`; other strategies have no use for it.
         alone: learn each task from scratch instead, by a new model tuned whole: the `scratch` of
             `forward_transfer`.
 
     Returns:
-        With `test`: R (its last row for "joint" and `alone`) and the order of arrivals; then what
-        the measures give, the prototypes' sources, mean accuracy on the base tasks before and after
-        the stream, numbers tuned by an arrival, and how many rows "joint" keeps.
+        With `test`: R (its last row for "joint..." and `alone`) and the order of arrivals; then
+        what the measures give, the prototypes' sources, mean accuracy on the base tasks before and
+        after the stream, numbers tuned by an arrival, and how many rows "joint..." keeps.
     """
     from pha_lite.fewshot import episode
     from pha_lite.train import evaluate_tasks
 
-    from . import cells
+    from . import setting
 
     if strategy not in STRATEGIES:
         raise PHAError(unknown("strategy", strategy, STRATEGIES))
     method, tune = STRATEGIES[strategy]
-    joint, split = strategy == "joint", "test" if test else "validation"
-    model, suite, known, _ = cells.trained(method, seed=seed, rules=rules, **base)
+    joint, split = strategy.startswith("joint"), "test" if test else "validation"
+    model, suite, known, _ = setting.trained(method, seed=seed, rules=rules, **base)
     order = arrivals(suite, {suite.cells[name].rule for name in known}, count, seed)
     tasks = [episode(suite[name], n, _lot(seed, name)) for name, _ in order]
 
     def fresh(names: list[str]) -> PHAModel:
-        return cells.new_model(method, base.get("backbone", "tiny"), names, seed)
+        return setting.new_model(method, base.get("backbone", "tiny"), names, seed)
 
     found = {"order": [{"task": name, "new": what} for name, what in order]}
     if alone:  # a model has at least one task: the one it is made with is never trained
         how = ("all", "fresh", steps, lr, seed)
         R = [[play(InTurn(fresh(["nothing"]), *how), [t], split, rows)[0][0] for t in tasks]]
     elif joint:
-        total = base.get("steps", cells.STEPS) + count * steps
-        settings = {"steps": total, "batch_size": base.get("batch", cells.BATCH), "lr": lr}
+        total = base.get("steps", setting.STEPS) + count * steps
+        settings = {"steps": total, "batch_size": base.get("batch", setting.BATCH), "lr": lr}
         learner = Joint(fresh, known, settings | {"seed": seed, "eval_every": 0})
         R = play(learner, tasks, split, rows, last_only=True)
         found["kept_rows"] = sum(len(task["train"]) for task in learner.tasks.values())

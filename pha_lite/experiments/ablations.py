@@ -1,0 +1,164 @@
+"""Ablations: PHA with one thing changed, and the tasks themselves changed under three methods.
+
+Everything runs on the wide grid's half of the suite with n = 100. Each change of PHA has its
+learning rate chosen on validation rows, from the same two rates, by the same seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations, product
+from pathlib import Path
+from statistics import fmean
+
+from .runner import Runner, best_rate, common_settings
+from .setting import TEST_ROWS, TUNING_SEEDS, VALID_ROWS, halves, trained
+
+N, RATES, SEEDS = 100, (1e-3, 3e-3), (0, 1, 2)
+RULES = ["acceptability", "paraphrase", "sentiment", "time"]
+SIZE = {"rules": RULES, "steps": 600, "batch": 24}
+UNEVEN = [4, 1, 0.25]  # rows of a surface as shares of n
+CHANGES: dict[str, dict] = {
+    "PHA": {},
+    "no instance loss": {"model": {"instance_weight": 0.0}},
+    "no prototype loss": {"model": {"prototype_weight": 0.0}},
+    "neither loss": {"model": {"instance_weight": 0.0, "prototype_weight": 0.0}},
+    "temperature 0.03": {"model": {"temperature": 0.03}},
+    "temperature 0.3": {"model": {"temperature": 0.3}},
+    "temperature 1": {"model": {"temperature": 1.0}},
+    "loss weights 0.01": {"model": {"instance_weight": 0.01, "prototype_weight": 0.01}},
+    "loss weights 1": {"model": {"instance_weight": 1.0, "prototype_weight": 1.0}},
+    "prototype width 8": {"model": {"prototype_dim": 8}},
+    "prototype width 128": {"model": {"prototype_dim": 128}},
+    "adapter width 4": {"model": {"adapter_dim": 4}},
+    "adapter width 64": {"model": {"adapter_dim": 64}},
+    "uneven rows, drawn by size": {"shares": UNEVEN, "training": {"sampling_temperature": 1.0}},
+    "uneven rows, drawn evenly": {"shares": UNEVEN, "training": {"sampling_temperature": 1e3}},
+}
+METHODS = ("pha", "shared_adapter", "adapter_per_task")
+LEVELS = {"relatedness": (0.8, 0.6), "conflict": (0.6, 0.0)}  # both knobs stand at 1 elsewhere
+SURFACES = (1, 2)  # of three
+
+
+def ablation_cell(
+    method: str,
+    n: int,
+    lr: float,
+    seed: int,
+    test: bool,
+    change: Mapping[str, object] | None = None,
+    **size,
+) -> dict:
+    """A method under a change of it or of its tasks, and what that did to the prototypes.
+
+    Args:
+        change, size: as in `trained`.
+
+    Returns:
+        Scores of the halves and of every task; then, where there are prototypes, the swap test,
+        the mean cosine between prototypes of the same rule and of rules that share their inputs,
+        and how often 16 inputs of a held-out surface retrieve the right rule and kind of input.
+    """
+    from pha_lite.fewshot import swap_test
+    from pha_lite.train import evaluate_tasks
+
+    model, suite, tasks, scores = trained(method, n, lr, seed, change=change, **size)
+    if not test:
+        return {"validation": halves(suite, scores)}
+    scores = evaluate_tasks(model, tasks, "test", TEST_ROWS)
+    found = {"test": halves(suite, scores), "tasks": scores}
+    pairs = [
+        (name, next(t for t in suite.rivals(name) if t in tasks))
+        for name in tasks
+        if any(t in tasks for t in suite.rivals(name))
+    ]
+    if pairs and model.trained.task_tables():
+        found["swap"] = fmean(swap_test(model, tasks, pairs, limit=VALID_ROWS).values())
+    if model.config.uses_prototype_loss:
+        found |= _space(model, suite, tasks, seed)
+    return found
+
+
+def _space(model, suite, tasks, seed: int) -> dict:
+    """Where the prototypes lie, and what inputs of new surfaces find among them."""
+    from torch.nn.functional import normalize
+
+    from pha_lite.fewshot import episode
+    from pha_lite.suite import RULES as KNOWN
+
+    points = normalize(model.trained.prototypes.vectors.detach(), dim=-1)
+    cosines = {"same_rule": [], "same_input": []}
+    for (i, a), (j, b) in combinations(enumerate(tasks), 2):
+        mine, other = suite.cells[a].rule, suite.cells[b].rule
+        if mine == other:
+            cosines["same_rule"].append(float(points[i] @ points[j]))
+        elif KNOWN[mine].kind is KNOWN[other].kind:
+            cosines["same_input"].append(float(points[i] @ points[j]))
+    rules = {suite.cells[name].rule for name in tasks}
+    new = [t for t in suite.held_out if suite.cells[t].rule in rules]
+    hits = {"right_rule": [], "right_kind": []}
+    for name, draw in product(new, range(5)):
+        texts = list(episode(suite[name], 16, seed=10 * seed + draw)["train"]["source"])
+        got, mine = suite.cells[model.retrieve(texts, k=1)[0][0]].rule, suite.cells[name].rule
+        hits["right_rule"].append(got == mine)
+        hits["right_kind"].append(KNOWN[got].kind is KNOWN[mine].kind)
+    return {key: fmean(values) for key, values in {**cosines, **hits}.items() if values}
+
+
+def _cell(
+    method: str, lr: float, seed: int, test: bool, change: dict | None = None, **size
+) -> dict:
+    cell = {"cell": "ablation", "method": method, "n": N, "lr": lr, "seed": seed, "test": test}
+    return cell | ({"change": change} if change else {}) | SIZE | size
+
+
+def _tasks_changed(rates: dict) -> list[tuple[str, float, str, dict]]:
+    """(what was changed, its value, method, cell without seed) for everything but PHA itself."""
+    jobs = []
+    for method in METHODS:
+        jobs.append(("usual", 1, method, _cell(method, rates[method], 0, True)))
+        for knob, values in LEVELS.items():
+            for value in values:
+                change = {"suite": {knob: value}}
+                jobs.append((knob, value, method, _cell(method, rates[method], 0, True, change)))
+        if method == "adapter_per_task":  # its tasks don't touch each other
+            continue
+        for count in SURFACES:  # as many rows of each task per step as ever: two
+            change, batch = {"surfaces": count}, 8 * count
+            cell = _cell(method, rates[method], 0, True, change, batch=batch)
+            jobs.append(("source tasks", 4 * count, method, cell))
+        cell = _cell(method, rates[method], 0, True, rules=None, batch=48)
+        jobs.append(("source tasks", 24, method, cell))
+    return jobs
+
+
+def ablations(run: Runner) -> Path:
+    """One change of PHA at a time; then other tasks under PHA, shared and separate adapters."""
+    (seed,) = TUNING_SEEDS
+    wanted = [(name, "pha", change) for name, change in CHANGES.items()]
+    wanted += [(method, method, None) for method in METHODS[1:]]
+    grid = [(name, m, change, lr) for (name, m, change), lr in product(wanted, RATES)]
+    found = run([_cell(m, lr, seed, False, change) for _, m, change, lr in grid])
+    named = [
+        ({**cell, "name": name}, got) for (name, *_), (cell, got) in zip(grid, found, strict=True)
+    ]
+    rates = {name: lr for (name,), lr in best_rate(named, "name").items()}
+    curve = [{"name": c["name"], "lr": c["lr"]} | got["validation"] for c, got in named]
+    around = _tasks_changed({"pha": rates["PHA"]} | {m: rates[m] for m in METHODS[1:]})
+    rows, tasks = [], []
+    for at, seed in enumerate(SEEDS, 1):  # seed by seed: a run cut short has all on some seeds
+        finals = [_cell("pha", rates[name], seed, True, change) for name, change in CHANGES.items()]
+        rows += [
+            {"name": name, "lr": cell["lr"], "seed": seed, **got}
+            for name, (cell, got) in zip(CHANGES, run(finals), strict=True)
+        ]
+        done = run([cell | {"seed": seed} for *_, cell in around])
+        tasks += [
+            {"changed": what, "value": value, "method": method, "lr": cell["lr"], "seed": seed}
+            | got
+            for (what, value, method, _), (cell, got) in zip(around, done, strict=True)
+        ]
+        settings = common_settings() | {"n": N, "learning_rates": RATES, "rules": RULES}
+        settings |= {"steps": SIZE["steps"], "batch_size": SIZE["batch"], "seeds": SEEDS[:at]}
+        path = run.write(settings=settings, changes=CHANGES, curve=curve, rows=rows, tasks=tasks)
+    return path
