@@ -9,7 +9,7 @@ import pytest
 from pha_lite import records
 from pha_lite.errors import PHAError
 from pha_lite.experiments import __main__ as command
-from pha_lite.experiments import ablations, cells, runner, setting, transfer
+from pha_lite.experiments import ablations, cells, costs, runner, setting, transfer
 from pha_lite.suite import load_suite
 
 
@@ -193,3 +193,17 @@ def test_transfer_cell_has_every_start_and_every_part(monkeypatch):
     for row in found["retrieval"]:
         assert 0 < row["sure"] <= row["sure_of_kind"] + 1 - row["kind"] and row["margin"] >= 0
         assert row["rule"] <= row["kind"]
+
+
+def test_costs_count_what_is_stored_and_trained(monkeypatch):
+    monkeypatch.setattr(costs, "METHODS", ("pha", "shared_adapter", "adapter_per_task"))
+    monkeypatch.setattr(costs, "ANSWERS", 4)
+    found = costs.costs_cell(rounds=3, steps=1)["methods"]
+    for method, cost in found.items():
+        assert cost["stored_bytes"] > 4 * cost["trained"], "float32, and the configuration"
+        extra = cost["stored_bytes_per_additional_task"] - 4 * cost["per_additional_task"]
+        assert 0 <= extra < 4000, f"{method}: one more row, and its name in the configuration"
+        low, high = cost["step"]["quartiles_ms"]
+        assert 0 < low <= high
+    assert found["shared_adapter"]["step"]["ratio"] == 1.0
+    assert found["shared_adapter"]["per_additional_task"] == 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 from .ablations import ablation_cell
+from .costs import costs_cell
 from .setting import (
     BATCH,
     CEILING_ROWS,
@@ -265,6 +266,7 @@ CELLS: dict[str, Callable[..., dict]] = {
     "form": form_cell,
     "ablation": ablation_cell,
     "transfer": transfer_cell,
+    "costs": costs_cell,
     "few_shot": few_shot_cell,
     "bag_of_words": bag_of_words_cell,
     "ceiling": ceiling_cell,

@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from .ablations import ablations
+from .costs import costs
 from .runner import Runner, best_rate, common_settings, tuning_curve
 from .setting import (
     BATCH,
@@ -359,5 +360,6 @@ EXPERIMENTS: dict[str, Callable[[Runner], Path]] = {
         ablations,
         transfer,
         stream,
+        costs,
     )
 }
