@@ -7,6 +7,7 @@ from itertools import product
 
 from .ablations import ablation_cell
 from .costs import costs_cell
+from .real import real_cell
 from .setting import (
     BATCH,
     CEILING_ROWS,
@@ -191,16 +192,20 @@ def _retrieval(model, suite, seed: int) -> list[dict]:
 
 def bag_of_words_cell(task: str) -> dict:
     """Logistic regression on word counts, trained on the task's whole training split."""
+    return {"test": bag_of_words(suite_of()[task])}
+
+
+def bag_of_words(task) -> float:
+    """Test accuracy of logistic regression on word counts, trained on the training split."""
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    found = suite_of()[task]
     model = make_pipeline(
         CountVectorizer(token_pattern=r"[^\s]+"), LogisticRegression(max_iter=1000)
     )
-    model.fit(list(found["train"]["source"]), list(found["train"]["target"]))
-    return {"test": model.score(list(found["test"]["source"]), list(found["test"]["target"]))}
+    model.fit(*_columns(task, "train"))
+    return float(model.score(*_columns(task, "test")))
 
 
 def ceiling_cell(rule: str, lr: float, seed: int, test: bool) -> dict:
@@ -263,6 +268,7 @@ CELLS: dict[str, Callable[..., dict]] = {
     "low_data": low_data_cell,
     "separate": separate_cell,
     "stream": stream_cell,
+    "real": real_cell,
     "form": form_cell,
     "ablation": ablation_cell,
     "transfer": transfer_cell,
