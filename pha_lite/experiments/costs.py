@@ -81,7 +81,7 @@ def costs_cell(rounds: int = ROUNDS, steps: int = STEPS) -> dict:
         taken = {m: values[1:] for m, values in taken.items()}  # the first round warms up
         for method, values in taken.items():
             ratios = [a / b for a, b in zip(values, taken["shared_adapter"], strict=True)]
-            low, _, high = quantiles(values, n=4)
+            low, _, high = quantiles(values, n=4, method="inclusive")
             found[method][kind] = {
                 "median_ms": round(median(values), 3),
                 "quartiles_ms": [round(low, 3), round(high, 3)],
