@@ -207,3 +207,35 @@ def test_costs_count_what_is_stored_and_trained(monkeypatch):
         assert 0 < low <= high
     assert found["shared_adapter"]["step"]["ratio"] == 1.0
     assert found["shared_adapter"]["per_additional_task"] == 0
+
+
+def test_transfer_chooses_a_rate_for_every_start_and_part(monkeypatch, tmp_path):
+    """The grid on made-up scores: the rate with the best mean, one for each start and part."""
+    from pha_lite.experiments import runner as running
+
+    def cell(seed, source_lr, starts, tunes, test):
+        jobs = [("new rule", s, "prototype", lr) for s in starts for lr in starts[s]]
+        jobs += [(w, "loss", t, lr) for w in ("new rule", "new surface") for t in tunes
+                 for lr in tunes[t]]  # fmt: skip
+        rows = [
+            {"new": new, "start": s, "tune": t, "lr": lr, "k": 16, "task": "x", "source": None,
+             "before": 0.5, "after": 1 - abs(lr - 3e-2 if t == "prototype" else lr - 3e-3)}
+            for new, s, t, lr in dict.fromkeys(jobs)
+        ]  # fmt: skip
+        return {"rows": rows, "retrieval": []}
+
+    def run_cells(name, asked, workers, scratch):
+        found = {}
+        for c in asked:
+            got = {"validation": {"all": c.get("lr", 0)}, "seconds": 0.0}
+            if c["cell"] == "transfer":
+                given = {k: v for k, v in c.items() if k != "cell"}
+                got = cell(**given) | {"seconds": 0.0}
+            found[running._key(c)] = got
+        return found
+
+    monkeypatch.setattr(running, "run_cells", run_cells)
+    path = transfer.transfer(running.Runner("transfer", 1, tmp_path, tmp_path))
+    chosen = json.loads(path.read_text())["settings"]["chosen"]
+    assert chosen["starts"] == {start: [3e-2] for start in transfer.STARTS}
+    assert chosen["tunes"] == {"prototype": [3e-2], "hypernetwork": [3e-3], "all": [3e-3]}

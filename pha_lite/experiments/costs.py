@@ -1,17 +1,14 @@
 """What each method costs: numbers trained and stored, time of a training step and of an answer.
 
-Times are taken in rounds that visit every method in turn, so that what slows the machine for a
-while slows all of them; run it on a machine that does nothing else.
+Run it on a machine that does nothing else; see `pha_lite.timing`.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
-from statistics import median, quantiles
 
-from tqdm import tqdm
+from pha_lite.timing import interleaved, summary
 
 from .ablations import RULES
 from .runner import Runner
@@ -44,9 +41,8 @@ def costs_cell(rounds: int = ROUNDS, steps: int = STEPS) -> dict:
 
     Returns:
         method -> numbers trained in all and for one more task, bytes of the saved files and of one
-        more task in them, and of the milliseconds of a training step of 24 rows, and of 96 answers
-        to one task: median and quartiles over the rounds; `ratio` is that to the shared adapter's
-        in the same round.
+        more task in them, and what `timing.summary` says of a training step of 24 rows and of 96
+        answers to one task; ratios are to the shared adapter's.
     """
     from pha_lite.batching import collate, encode
 
@@ -72,21 +68,10 @@ def costs_cell(rounds: int = ROUNDS, steps: int = STEPS) -> dict:
         batch = collate(model, [row for some in rows for row in some], ids)
         step_of[method] = _stepper(model, batch)
         answer_of[method] = _answerer(model, texts, names[0], labels)
-    times = {kind: {m: [] for m in METHODS} for kind in ("step", "answers")}
-    for _ in tqdm(range(rounds), desc="rounds"):
-        for method in METHODS:
-            times["step"][method].append(_clock(step_of[method], steps))
-            times["answers"][method].append(_clock(answer_of[method], 1))
-    for kind, taken in times.items():
-        taken = {m: values[1:] for m, values in taken.items()}  # the first round warms up
-        for method, values in taken.items():
-            ratios = [a / b for a, b in zip(values, taken["shared_adapter"], strict=True)]
-            low, _, high = quantiles(values, n=4, method="inclusive")
-            found[method][kind] = {
-                "median_ms": round(median(values), 3),
-                "quartiles_ms": [round(low, 3), round(high, 3)],
-                "ratio": round(median(ratios), 4),
-            }
+    for kind, works, times in (("step", step_of, steps), ("answers", answer_of, 1)):
+        timed = summary(interleaved(works, rounds, times), "shared_adapter")
+        for method, times_of_method in timed.items():
+            found[method][kind] = times_of_method
     return {"methods": found, "tasks": len(names)}
 
 
@@ -111,14 +96,6 @@ def _answerer(model, texts, name, labels):
         model.predict(texts, name, labels)
 
     return answer
-
-
-def _clock(work, times: int) -> float:
-    """Milliseconds of one call, as the mean of some."""
-    began = time.perf_counter()
-    for _ in range(times):
-        work()
-    return 1000 * (time.perf_counter() - began) / times
 
 
 def costs(run: Runner) -> Path:

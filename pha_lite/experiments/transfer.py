@@ -74,8 +74,9 @@ def transfer_cell(seed: int, source_lr: float, starts: Rates, tunes: Rates, test
                 wrong=others[seed % len(others)],
                 limit=FEW_ROWS,
             )
-            kept = ("start", "tune", "lr", "source", "before", "after")
-            rows.append({"task": name, "new": what, "k": k} | {f: getattr(found, f) for f in kept})
+            kept = {f: getattr(found, f) for f in ("start", "lr", "source", "before", "after")}
+            # what was asked for: a fresh adapter has no prototype and is tuned whole
+            rows.append({"task": name, "new": what, "k": k, "tune": tune, **kept})
     return {"rows": rows, "retrieval": _retrieval(model, suite, seed) if test else []}
 
 
