@@ -84,7 +84,7 @@ def parser(full: bool = True) -> argparse.ArgumentParser:
         epilog="`pha COMMAND --help` shows a command's options and examples.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for build in (_train, _evaluate, _fewshot, _retrieve, _info):
+    for build in (_train, _evaluate, _fewshot, _retrieve, _info, _bench):
         build(commands)
     pretrain = commands.add_parser(
         "pretrain",
@@ -123,6 +123,37 @@ def _data(command: argparse.ArgumentParser, tasks: str | None) -> None:
         "--data-seed", type=int, default=0, metavar="S", help="seed of splits and of --n"
     )
     command.add_argument("--limit", type=int, metavar="N", help="test rows per task (default all)")
+
+
+def _bench(commands) -> None:
+    command = _command(
+        commands,
+        "bench",
+        "time PHA beside LoRA, full fine-tuning and others, on random T5s of real size",
+        "  pha bench\n"
+        "  pha bench --size base --batch 16 --groups training --output bench.json\n"
+        "ratios are the result: milliseconds belong to the machine and the hour",
+    )
+    command.add_argument("--size", default="small", help="tiny, small (default) or base")
+    for name, value, what in (
+        ("batch", 8, "rows"),
+        ("source", 64, "tokens of a source"),
+        ("target", 8, "tokens of a target"),
+        ("tasks", 8, "tasks, mixed in the batch"),
+        ("new-tokens", 16, "tokens to decode"),
+        ("rows", 128, "rows for the generator alone"),
+        ("rounds", 7, "rounds that count"),
+        ("times", 1, "calls in a round"),
+        ("threads", 1, "threads of torch"),
+    ):
+        about = f"{what} (default %(default)s)"
+        command.add_argument(f"--{name}", type=int, default=value, metavar="N", help=about)
+    command.add_argument(
+        "--groups", default="training,decoding,generating", help="which of these (default all)"
+    )
+    command.add_argument("--device", default="cpu", help="torch's name of it (default cpu)")
+    command.add_argument("--no-memory", action="store_true", help="skip peak memory")
+    command.add_argument("--output", metavar="FILE", help="also write the JSON there")
 
 
 def _train(commands) -> None:

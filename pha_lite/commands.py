@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from .errors import PHAError, unknown
 from .evaluate import score
 from .fewshot import adapt
 from .model import PHAModel
-from .record import commit, machine, versions
+from .record import commit, machine, run_record, versions
 from .run import CHECKPOINT, RECORD
 from .tasks import Task, load_task
 from .train import TrainConfig, check_tasks, evaluate_tasks, predictions_of
@@ -55,6 +55,42 @@ def train(args: argparse.Namespace) -> None:
     _print_table(("task", "metric", "train rows", "validation", "test"), rows)
     steps, seconds = result.record["steps"], result.record["seconds"]
     print(f"\nbest of {steps} steps: {result.best['step']}; {seconds:.0f} s; saved in {output}")
+
+
+def bench(args: argparse.Namespace) -> None:
+    """`pha bench`"""
+    from . import bench as benchmark
+
+    if args.threads < 1:
+        raise PHAError(f"--threads {args.threads}: at least 1")
+    if args.output:
+        check_writable(Path(args.output).parent)
+    torch.set_num_threads(args.threads)
+    names = [field.name for field in fields(benchmark.Setting)]
+    setting = benchmark.Setting(**{name: getattr(args, name) for name in names})
+    groups = [name.strip() for name in args.groups.split(",")]
+    found = benchmark.run(
+        setting, groups, args.rounds, args.times, not args.json, not args.no_memory
+    )
+    record = run_record(
+        command="pha bench "
+        + " ".join(f"--{n.replace('_', '-')} {getattr(args, n)}" for n in names),
+        settings={**asdict(setting), "rounds": args.rounds, "times": args.times},
+        threads=args.threads,
+        groups=found,
+    )
+    if args.output:
+        write_json(Path(args.output), record)
+    if args.json:
+        return _print_json(record)
+    for group, rows in found.items():
+        print(f"\n{group}: ratio to {benchmark.GROUPS[group]!r} in the same round")
+        table = [
+            (n, f"{r['ratio']:.3f}", *(f"{v:.3f}" for v in r["ratio_quartiles"]),
+             f"{r['median_ms']:.1f}", f"{r['cpu_ms']:.1f}", r.get("peak_mib", ""))
+            for n, r in rows.items()
+        ]  # fmt: skip
+        _print_table(("contender", "ratio", "from", "to", "wall ms", "cpu ms", "peak MiB"), table)
 
 
 def evaluate(args: argparse.Namespace) -> None:
