@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install book test sync check colab-check lint format serve clean
+.PHONY: help install book slides test sync check colab-check lint format serve clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -21,16 +21,21 @@ book: $(STAMP) ## build the book into _build/html
 	$(BIN)/jupyter-book build book -W --keep-going
 	@echo "Open _build/html/index.html in a browser, or run: make serve"
 
+slides: $(STAMP) ## cut a deck out of each chapter into build/slides (make book first: it has the figures)
+	$(BIN)/python tools/slides.py
+
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
 
 sync: $(STAMP) ## write notebooks, Colab copies, pictures, cards and tables from their sources
+	$(BIN)/python tools/stamp.py
 	$(BIN)/python tools/pictures.py
 	$(BIN)/python tools/cards.py
 	$(BIN)/python tools/notebooks.py sync
 	$(BIN)/python tools/reference.py
 
 check: $(STAMP) ## fail where a notebook, picture, card or table differs from its source
+	$(BIN)/python tools/stamp.py --check
 	$(BIN)/python tools/pictures.py --check
 	$(BIN)/python tools/cards.py --check
 	$(BIN)/python tools/notebooks.py check
