@@ -15,7 +15,6 @@ from pha_lite import plots
 ROOT = Path(__file__).resolve().parent.parent
 for module in ("jupytext", "yaml", "pybtex", "nbformat", "markdown_it", "mdit_py_plugins"):
     pytest.importorskip(module, reason="the book's tools are not installed: pip install .[book]")
-import nbformat
 
 flatten = load("flatten", ROOT / "tools" / "flatten.py")
 notebooks = load("notebooks", ROOT / "tools" / "notebooks.py")
@@ -210,6 +209,8 @@ def chapter(tmp_path, monkeypatch):
     build = tmp_path / "_build"
 
     def execute(alt="It rises.", code=None):
+        import nbformat
+
         axes = {"xtitle": "x", "title": "A line", "alt": "to be replaced"}
         figure = plots.lines({"PHA </script>": {1: (1.0,), 2: (2.0,)}}, **axes)
         data = json.loads(figure.to_json())

@@ -34,7 +34,7 @@ SKIPPED = {"_build", "build", "dist", "vendor", "runs", "__pycache__"}
 
 
 def tag_of(found: re.Match) -> str | None:
-    """The tag in an address, if it has one: a bare path behind the name is one on raw files only."""
+    """The tag in an address, if it has one. A bare path is one in addresses of raw files only."""
     bare = found["way"] == "/" and not found["site"].startswith("raw.")
     return None if bare else found["tag"]
 
