@@ -31,6 +31,8 @@ METHODS = (
     "prompt",
 )
 
+EXPERIMENTS = ("glue", "superglue", "mrqa", "others", "lowdata", "fewshot")
+
 TASKS_HELP = (
     "names separated by commas, for example glue/rte,glue/cola; 'suite' stands for the training "
     "tasks of the embedded suite, 'held_out' for its held-out ones; `pha info --tasks` lists all"
@@ -84,7 +86,7 @@ def parser(full: bool = True) -> argparse.ArgumentParser:
         epilog="`pha COMMAND --help` shows a command's options and examples.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for build in (_train, _evaluate, _fewshot, _retrieve, _info, _bench):
+    for build in (_train, _evaluate, _fewshot, _retrieve, _reproduce, _info, _bench):
         build(commands)
     pretrain = commands.add_parser(
         "pretrain",
@@ -286,6 +288,69 @@ def _retrieve(commands) -> None:
         "--reduce",
         choices=("mean", "vote", "softmax"),
         help="rank for all texts together as one new task, instead of each text by itself",
+    )
+
+
+def _reproduce(commands) -> None:
+    command = _command(
+        commands,
+        "reproduce",
+        "run one of the paper's experiments and put the result beside the paper's known figures",
+        "  pha reproduce glue --dry-run --tflops 100\n"
+        "  pha reproduce glue --dtype bfloat16 --output runs/glue\n"
+        "  pha reproduce lowdata --methods pha,shared_adapter --seeds 3 --only '*/100/*'\n"
+        "  pha reproduce fewshot --data-dir benchmarks --start retrieved,random\n"
+        "  pha reproduce glue --backbone tiny --data-dir benchmarks --tasks glue/rte,glue/cola\n"
+        "a run that was cut off goes on when the same command is given again; read a --dry-run\n"
+        "first, as a cell of the paper's size needs a GPU",
+    )
+    command.add_argument("experiment", choices=EXPERIMENTS)
+    command.add_argument(
+        "--output", metavar="DIR", help="default runs/reproduce/EXPERIMENT; cells done are kept"
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="print data, steps, and estimates of memory and time"
+    )
+    command.add_argument(
+        "--tflops",
+        type=float,
+        metavar="X",
+        help="speed of the device for --dry-run, in 10^12 operations per second (default: measured "
+        "here)",
+    )
+    command.add_argument(
+        "--backbone",
+        default="google-t5/t5-base",
+        metavar="NAME",
+        help="a hub name, a folder, or tiny with settings of its own (default %(default)s)",
+    )
+    command.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of the frozen backbone"
+    )
+    command.add_argument(
+        "--data-dir", metavar="DIR", help="folder with the benchmarks' own files (or PHA_DATA_DIR)"
+    )
+    command.add_argument(
+        "--methods", default="pha", metavar="NAMES", help="separated by commas, or all"
+    )
+    command.add_argument("--seeds", type=int, default=1, metavar="N", help="0 ... N - 1")
+    command.add_argument("--tasks", metavar="NAMES", help="train on these alone")
+    command.add_argument("--new", metavar="NAMES", help="fewshot: meet these new tasks alone")
+    command.add_argument("--start", metavar="STARTS", help="fewshot: these starts alone")
+    command.add_argument("--steps", type=int, metavar="N", help="training steps of every cell")
+    command.add_argument("--limit", type=int, metavar="N", help="test rows per task (default all)")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="one field of PHAConfig or TrainConfig; may be given often",
+    )
+    command.add_argument(
+        "--only",
+        default="*",
+        metavar="PATTERN",
+        help="cells whose name fits, such as '*/pha/*/seed0'; --dry-run shows the names",
     )
 
 

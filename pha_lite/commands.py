@@ -169,6 +169,69 @@ def retrieve(args: argparse.Namespace) -> None:
         _print_table(("", "task", "cosine"), [(i + 1, *pair) for i, pair in enumerate(ranked)])
 
 
+def reproduce(args: argparse.Namespace) -> None:
+    """`pha reproduce`"""
+    from . import reproduce
+
+    def names(text: str | None) -> list[str]:
+        return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+    if args.limit is not None and args.limit < 1:
+        raise PHAError(f"--limit {args.limit}: a number of rows, at least 1")
+    if args.tflops is not None and not args.tflops > 0:
+        raise PHAError(f"--tflops {args.tflops}: above 0, for example 100")
+    steps = {} if args.steps is None else {"steps": args.steps}
+    made = reproduce.plan(
+        args.experiment,
+        backbone=args.backbone,
+        data_dir=args.data_dir,
+        methods=reproduce.METHODS if args.methods == "all" else names(args.methods),
+        seeds=args.seeds,
+        tasks=names(args.tasks),
+        new=names(args.new),
+        starts=names(args.start) or reproduce.STARTS,
+        dtype=args.dtype,
+        settings=steps | _pairs(args.set),
+        only=args.only,
+        limit=args.limit,
+    )
+    if args.dry_run:
+        found = reproduce.dry_run(made, args.tflops)
+        return _print_json(found) if args.json else _print_dry_run(found)
+    output = Path(args.output or Path("runs") / "reproduce" / args.experiment)
+    record = reproduce.run(made, output)
+    if args.json:
+        return _print_json(record)
+    print((output / "results.md").read_text(encoding="utf-8"))
+    print(f"written: {output / 'results'}.md, .csv, .json")
+    return None
+
+
+def _print_dry_run(found: dict) -> None:
+    print(found["about"])
+    for reason in found["missing"].values():
+        print(f"missing: {reason}")
+    if found["departures"]:
+        print(f"not the paper's setting: {'; '.join(found['departures'])}")
+    print(f"data: {found['data']}\n")
+    rows = []
+    for name, cell in found["cells"].items():
+        rows_of = cell["rows"] if isinstance(cell["rows"], dict) else {}
+        counts = [rows_of.get(part) for part in ("train", "validation", "test")]
+        amount = (cell["operations"] / 1e12, cell["memory_gib"], cell["hours"])
+        work = tuple(f"{number:,.3g}" for number in amount)
+        rows.append((name, *counts, cell["steps"], cell["batch"], *work))
+    header = ("cell", "train", "valid.", "test", "steps", "batch", "10^12 op.", "GiB", "hours")
+    _print_table(header, rows)
+    speed = found["speed"]
+    print(
+        f"\nESTIMATES, nothing was run: {len(rows)} cells, at least {found['hours']:,.3g} hours at "
+        f"{speed['tflops']:,.3g} x 10^12 operations per second ({speed['from']}); "
+        f"{found['memory_gib']:,.3g} GiB of memory, {found['disk_gib']:,.3g} GiB of disk.\n"
+        f"{found['estimate']}"
+    )
+
+
 def info(args: argparse.Namespace) -> None:
     """`pha info`"""
     if args.tasks:
@@ -220,7 +283,13 @@ def _settings(args: argparse.Namespace) -> dict:
         given |= _known(values, f"{args.config}: ")
     names = ("steps", "batch_size", "lr", "seed", "eval_every", "patience")
     given |= {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    for pair in args.set:
+    return given | _pairs(args.set)
+
+
+def _pairs(texts: Sequence[str]) -> dict:
+    """The fields given by --set."""
+    given = {}
+    for pair in texts:
         name, equals, text = pair.partition("=")
         if not equals:
             raise PHAError(f"--set {pair}: write it as FIELD=VALUE, for example --set lr=1e-3")

@@ -7,6 +7,7 @@ from itertools import product
 
 from .ablations import ablation_cell
 from .costs import costs_cell
+from .paper import joint_cell, new_task_cell
 from .real import real_cell
 from .setting import (
     BATCH,
@@ -269,6 +270,8 @@ CELLS: dict[str, Callable[..., dict]] = {
     "separate": separate_cell,
     "stream": stream_cell,
     "real": real_cell,
+    "joint": joint_cell,
+    "new_task": new_task_cell,
     "form": form_cell,
     "ablation": ablation_cell,
     "transfer": transfer_cell,

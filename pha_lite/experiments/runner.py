@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -47,33 +48,51 @@ def _work(cell: Cell) -> tuple[str, dict]:
     return _key(cell), found | {"seconds": round(time.perf_counter() - began, 1)}
 
 
+def _run(cells: list[Cell], workers: int, models: Path) -> Iterator[tuple[str, dict]]:
+    """Key and result of every cell, as soon as it is done."""
+    if not workers:
+        keep_models(models)
+        yield from map(_work, cells)
+        return
+    if not cells:
+        return
+    # Spawned, one thread each: forked torch threads hang, and two threads on a busy core crawl.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    spawn = {"mp_context": get_context("spawn"), "initializer": _start}
+    with ProcessPoolExecutor(workers, **spawn, initargs=(models,)) as pool:
+        for job in as_completed([pool.submit(_work, cell) for cell in cells]):
+            yield job.result()
+
+
 def run_cells(name: str, cells: list[Cell], workers: int, scratch: Path) -> dict[str, dict]:
     """Run the cells that are not in the scratch file yet; results by cell.
 
     Each finished cell is one line of `scratch/name.jsonl`, written at once, so that a killed run
     loses at most the cells that were under way.
+
+    Args:
+        workers: processes, each with one thread; 0 runs one cell after the other in this process,
+            with all its threads or its GPU.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     path = scratch / f"{name}.jsonl"
     known: dict[str, dict] = {}
-    for line in path.read_text().splitlines() if path.exists() else []:
+    text = path.read_text() if path.exists() else ""
+    for line in text.splitlines():
         try:
             key, found = json.loads(line)
         except ValueError:  # a line cut off by a kill
             continue
         known[key] = found
     left = [cell for cell in cells if _key(cell) not in known]
-    # Spawned, one thread each: forked torch threads hang, and two threads on a busy core crawl.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    spawn = {"mp_context": get_context("spawn"), "initializer": _start}
-    with ProcessPoolExecutor(workers, **spawn, initargs=(scratch / "models",)) as pool:
-        jobs = [pool.submit(_work, cell) for cell in left]
-        with open(path, "a") as log:
-            for job in tqdm(as_completed(jobs), total=len(jobs), desc=name, disable=not jobs):
-                key, found = job.result()
-                known[key] = found
-                log.write(json.dumps([key, found]) + "\n")
-                log.flush()
+    with open(path, "a") as log:
+        if text and not text.endswith("\n"):  # or the next line would be lost with the last
+            log.write("\n")
+        results = _run(left, workers, scratch / "models")
+        for key, found in tqdm(results, total=len(left), desc=name, disable=not (left and workers)):
+            known[key] = found
+            log.write(json.dumps([key, found]) + "\n")
+            log.flush()
     return {_key(cell): known[_key(cell)] for cell in cells}
 
 

@@ -103,6 +103,11 @@ def keep_models(folder: Path) -> None:
     _models = folder
 
 
+def folder_of(key: list) -> Path | None:
+    """Where the model with such a description is kept; None where none are kept."""
+    return _models / re.sub(r"[^\w.-]+", "-", "_".join(map(str, key))) if _models else None
+
+
 def trained(
     method: str,
     n: int,
@@ -146,9 +151,8 @@ def trained(
     key += [] if rules is None else [*rules, steps, batch]
     if change:
         key.append(hashlib.sha256(json.dumps(change, sort_keys=True).encode()).hexdigest()[:12])
-    folder = _models / re.sub(r"[^\w.-]+", "-", "_".join(map(str, key))) if _models else None
     settings = train_settings(lr, seed, steps, batch, **change.get("training", {}))
-    result = train(model, tasks, settings, folder, progress=False)
+    result = train(model, tasks, settings, folder_of(key), progress=False)
     return model, suite, tasks, result.best["scores"]
 
 
