@@ -148,7 +148,8 @@ def trained(
         model.remember(tasks)
         return model, suite, tasks, evaluate_tasks(model, tasks, "validation", VALID_ROWS)
     key = [method, n, lr, seed, backbone, suite_seed]
-    key += [] if rules is None else [*rules, steps, batch]
+    usual = rules is None and (steps, batch) == (STEPS, BATCH)
+    key += [] if usual else [*(rules or ["all rules"]), steps, batch]
     if change:
         key.append(hashlib.sha256(json.dumps(change, sort_keys=True).encode()).hexdigest()[:12])
     settings = train_settings(lr, seed, steps, batch, **change.get("training", {}))
