@@ -168,7 +168,8 @@ def _train(commands) -> None:
         "  pha train --tasks suite --method shared_adapter --output runs/shared\n"
         "  pha train --tasks glue/rte --backbone google-t5/t5-base --preset paper \\\n"
         "      --dtype bfloat16 --set adapter_dim=32 --set lr=3e-4 --output runs/base\n"
-        "a run that was cut off goes on when the same command is given again",
+        "a run that was cut off goes on when the same command is given again; several GPUs share\n"
+        "a run that `accelerate launch -m pha_lite train` starts, with the same options",
     )
     command.add_argument(
         "--output",

@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from .baselines import CLASSES
 from .checkpoint import check_writable, load_json, write_atomic, write_json
 from .config import BASELINES, PHAConfig
+from .distributed import start
 from .errors import PHAError, unknown
 from .evaluate import score
 from .fewshot import adapt
@@ -30,6 +31,7 @@ transformers_logging.disable_progress_bar()  # of loading weights; training show
 
 def train(args: argparse.Namespace) -> None:
     """`pha train`: everything is loaded and checked before the first file is written."""
+    _, team = start()
     given = _settings(args)
     config = TrainConfig.from_dict(_only(TrainConfig, given))
     output = _output_folder(Path(args.output))
@@ -41,9 +43,12 @@ def train(args: argparse.Namespace) -> None:
 
     quiet = args.quiet or args.json
     result = train_model(model, tasks, config, output, not args.no_resume, progress=not quiet)
-    test = evaluate_tasks(model, tasks, "test", args.limit)
+    test = evaluate_tasks(model, tasks, "test", args.limit, team)
     record = {**result.record, "test": test}
-    write_json(output / RECORD, record)
+    team.from_main(write_json, output / RECORD, record)
+    team.hang_up()
+    if not team.main:
+        return None
     if args.json:
         return _print_json(record)
     validation = result.best["scores"]
@@ -55,6 +60,7 @@ def train(args: argparse.Namespace) -> None:
     _print_table(("task", "metric", "train rows", "validation", "test"), rows)
     steps, seconds = result.record["steps"], result.record["seconds"]
     print(f"\nbest of {steps} steps: {result.best['step']}; {seconds:.0f} s; saved in {output}")
+    return None
 
 
 def bench(args: argparse.Namespace) -> None:

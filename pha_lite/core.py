@@ -157,9 +157,13 @@ class PHACore(nn.Module):
         if labels is not None:
             logits = self.decode(states, mask, labels)
             lm = lm_loss(logits, labels, config.label_smoothing, config.lm_reduction)
-            loss = lm + config.instance_weight * ir + config.prototype_weight * pro
+            loss = self.total_loss(lm, ir, pro)
         z = None if z is None else F.normalize(z, dim=-1)
         return PHAOutput(loss, lm, ir, pro, logits, z)
+
+    def total_loss(self, lm: Tensor, ir: Tensor, pro: Tensor) -> Tensor:
+        """The three terms in their weights."""
+        return lm + self.config.instance_weight * ir + self.config.prototype_weight * pro
 
     def start(
         self, batch: Mapping[str, Tensor], copies: int = 1, embed: bool = True

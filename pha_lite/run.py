@@ -70,14 +70,13 @@ class Run:
         defaults: dict | None = None,
     ):
         self.folder = None if folder is None else Path(folder)
-        if self.folder is not None:
-            check_writable(self.folder)
         self.identity = json.loads(json.dumps(identity))  # as a file gives it back
         self.defaults = defaults or {}
         self.weights, self.optimizer, self.sampler = weights, optimizer, sampler
         self.history: list[dict] = []
         self.best: dict = {"step": 0, "mean": None, "scores": {}}
         self.best_weights = self._copy()
+        self.saved: int | None = None  # step of the checkpoint in the folder
         self.seconds, self._since = 0.0, time.monotonic()
 
     @property
@@ -129,13 +128,25 @@ class Run:
         state = {"history": self.history, "best": self.best, "sampler": self.sampler.state_dict()}
         state |= {"random": generators, "identity": self.identity, "seconds": self._elapsed()}
         save_checkpoint(self.checkpoint, tensors, state)
+        self.saved = self.step
 
-    def load(self) -> bool:
-        """Go on from the folder's checkpoint; False when there is none."""
-        if self.folder is None or not self.checkpoint.exists():
-            return False
+    def read(self, resume: bool = True) -> tuple[dict[str, torch.Tensor], dict] | None:
+        """The folder's checkpoint, of this very run; None when there is none, or it is unwanted.
+
+        Raises:
+            PHAError: the folder cannot be written to, or holds another run or a damaged one.
+        """
+        if self.folder is None:
+            return None
+        check_writable(self.folder)
+        if not (resume and self.checkpoint.exists()):
+            return None
         tensors, state = load_checkpoint(self.checkpoint)
         self._same_run(state["identity"])
+        return tensors, state
+
+    def take(self, tensors: dict[str, torch.Tensor], state: dict) -> None:
+        """Go on from what `read` found."""
         self._put({name: tensors[f"weights.{name}"] for name in self.weights})
         for name, w in self.weights.items():
             self.best_weights[name] = tensors[f"best.{name}"].to(w.device)
@@ -146,7 +157,7 @@ class Run:
         self.history, self.best, self.seconds = state["history"], state["best"], state["seconds"]
         self.sampler.load_state_dict(state["sampler"])
         set_random_state(tensors, state["random"])
-        return True
+        self.saved = self.step
 
     def _same_run(self, identity: dict) -> None:
         for part, own in self.identity.items():
@@ -160,28 +171,34 @@ class Run:
                         "(--no-resume) to replace it"
                     )
 
-    def abandon(self, numbers: dict, tasks: Iterable[str]) -> str:
-        """Put the best weights back and say what happened."""
+    def restore(self) -> None:
+        """Put the best weights back."""
         self._put(self.best_weights)
-        kept = f"the model holds its weights of step {self.best['step']} again"
-        if self.folder is not None and self.checkpoint.exists():
-            _, state = load_checkpoint(self.checkpoint)
-            kept = f"last good checkpoint: {self.checkpoint}, step {len(state['history'])}"
+
+    def not_finite(self, numbers: dict, tasks: Iterable[str]) -> str:
+        """What to tell when a loss or a gradient is no number any more."""
         values = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
         return (
-            f"not finite at {values}; tasks in the batch: {', '.join(sorted(tasks))}; {kept}; "
+            f"not finite at {values}; tasks in the batch: {', '.join(sorted(tasks))}; {self.kept}; "
             f"a smaller lr is the usual mend"
         )
+
+    @property
+    def kept(self) -> str:
+        """Where the last good state of the run is, in words."""
+        if self.saved is None:
+            return f"the model holds its weights of step {self.best['step']} again"
+        return f"last good checkpoint: {self.checkpoint}, step {self.saved}"
 
     def _elapsed(self) -> float:
         return self.seconds + time.monotonic() - self._since
 
-    def finish(self, model: PHAModel, tasks: Mapping[str, Task]) -> TrainResult:
-        """Best weights into the model; model and record into the folder."""
+    def finish(self, model: PHAModel, tasks: Mapping[str, Task], processes: int) -> TrainResult:
+        """Best weights into the model, and the run's record."""
         if self.best["mean"] is None:
             self.best["step"] = self.step
         else:
-            self._put(self.best_weights)
+            self.restore()
         model.eval()
         record = run_record(
             config=self.identity["train"],
@@ -190,14 +207,19 @@ class Run:
             data=self.identity["data"],
             backbone=self.identity["backbone"],
             seed=self.identity["train"]["seed"],
+            processes=processes,
             steps=self.step,
             best=self.best,
             seconds=round(self._elapsed(), 1),
         )
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            model.save_pretrained(self.folder)
-            lines = (json.dumps(row) + "\n" for row in self.history)
-            write_atomic(self.folder / HISTORY, "".join(lines))
-            write_json(self.folder / RECORD, record)
         return TrainResult(self.history, self.best, record)
+
+    def write(self, model: PHAModel, result: TrainResult) -> None:
+        """Model, history and record into the folder."""
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        model.save_pretrained(self.folder)
+        lines = (json.dumps(row) + "\n" for row in result.history)
+        write_atomic(self.folder / HISTORY, "".join(lines))
+        write_json(self.folder / RECORD, result.record)

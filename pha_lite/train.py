@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 from tqdm import tqdm
 
 from .batching import collate, digest, encode
 from .config import PHAConfig
+from .distributed import ALONE, Team, start
 from .errors import PHAError, TrainingError, unknown
 from .evaluate import score
 from .run import Run, TrainResult
@@ -52,6 +52,8 @@ class TrainConfig:
         eval_limit: validation rows per task, 0 = all.
         patience: stop after so many validations without a better mean, 0 = never.
         seed: of the sampler, of dropout and of anything else that is random.
+        gather_negatives: with several processes, contrast every row with the rows of all of them,
+            as one process would; False leaves each process to its own (see `distributed`).
 
     Raises:
         PHAError: a value is out of range or of the wrong type.
@@ -68,10 +70,15 @@ class TrainConfig:
     eval_limit: int = 200
     patience: int = 10
     seed: int = 0
+    gather_negatives: bool = True
 
     def __post_init__(self) -> None:
         for entry in fields(self):
             value = getattr(self, entry.name)
+            if entry.type == "bool":
+                if not isinstance(value, bool):
+                    raise PHAError(f"{entry.name}={value!r}: must be true or false")
+                continue
             kinds = (int,) if entry.type == "int" else (int, float)
             if not isinstance(value, kinds) or isinstance(value, bool) or math.isnan(value):
                 wanted = "a whole number" if entry.type == "int" else "a number"
@@ -133,10 +140,15 @@ def train(
 ) -> TrainResult:
     """Train the adapters of `model`, and leave it with its best weights.
 
-    Best is the highest mean validation score. Runs on the device that `accelerate` picks, in one
-    process. A run that was cut off goes on from its last checkpoint when called again with the
-    same arguments; on a CPU, with as many threads, bit for bit as if nothing had happened. Seeds
-    torch, numpy and Python with `config.seed`.
+    Best is the highest mean validation score. Runs on the device that `accelerate` picks. A run
+    that was cut off goes on from its last checkpoint when called again with the same arguments; on
+    a CPU, with as many threads and processes, bit for bit as if nothing had happened. Seeds torch,
+    numpy and Python with `config.seed`.
+
+    Started by `accelerate launch` in several processes, it gives each its share of every batch and
+    of the validation rows. Losses and weights are those of one process, up to rounding and to
+    dropout, which draws other masks. Process 0 alone touches files and shows the bar. A run may go
+    on with another number of processes.
 
     Args:
         model: trained in place.
@@ -145,16 +157,17 @@ def train(
         output_dir: where checkpoint, weights and record go; None writes nothing.
         resume: go on from a checkpoint found in `output_dir`; False starts again and replaces it.
         progress: show a bar with the three losses.
-        callback: called as `callback(step, model)` before the first step (step 0) and after each.
+        callback: called as `callback(step, model)` before the first step (step 0) and after each
+            one, in every process.
 
     Raises:
         PHAError: tasks do not fit the model, a split is missing, `output_dir` holds another run.
         TrainingError: the loss is no longer finite; the model holds its best weights again.
     """
     config = config or TrainConfig()
-    accelerator = Accelerator()
-    if accelerator.num_processes > 1:
-        raise PHAError("train() runs in one process: start it with python, without a launcher")
+    accelerator, team = start()
+    if config.batch_size < team.size:
+        raise PHAError(f"batch_size={config.batch_size}: less than a row for {team.size} processes")
     device = accelerator.device
     check_tasks(model, tasks, ("train", "validation") if config.eval_every else ("train",))
     names = list(tasks)
@@ -170,28 +183,41 @@ def train(
     identity = {"train": config.to_dict(), "model": model.config.to_dict(), "data": data}
     identity["backbone"] = {"fingerprint": model.fingerprint()}
     defaults = {"train": TrainConfig().to_dict(), "model": PHAConfig().to_dict()}
-    run = Run(output_dir, identity, weights, optimizer, sampler, defaults)
+    team.agree(identity, weights.values())
+    folder = output_dir if team.main else None
+    run = Run(folder, identity, weights, optimizer, sampler, defaults)
     set_seed(config.seed)
-    if not (resume and run.load()) and callback:
+    found = team.from_main(run.read, resume)
+    if found:
+        run.take(*found)
+    team.reseed(config.seed, run.step)
+    if callback and not found:
         callback(0, model)
 
     model.train()  # whole, also a T5 that was handed over in evaluation mode
-    with tqdm(total=config.steps, initial=run.step, desc="training", disable=not progress) as bar:
+    hidden = not (progress and team.main)
+    bar = tqdm(total=config.steps, initial=run.step, desc="training", disable=hidden)
+    with team, bar:
         while run.step < config.steps and not run.stopped(config.patience):
             step = run.step + 1
             drawn = next(sampler)
             examples = [rows[task][row] for task, row in drawn]
-            batch = collate(model, examples, [ids[task] for task, _ in drawn], device)
+            task_ids = [ids[task] for task, _ in drawn]
+            batch = collate(model, team.share(examples), team.share(task_ids), device)
             for group in optimizer.param_groups:
                 group["lr"] = config.lr_at(step)
             if not model.training:  # after a validation or a callback
                 model.train()
             output = model(batch)
+            output = team.part_of_loss(model, output, examples, task_ids, config.gather_negatives)
             accelerator.backward(output.loss)
+            output = team.add_up(model, output, weights.values())
             norm = accelerator.clip_grad_norm_(weights.values(), config.grad_clip or math.inf)
             numbers = {"step": step, "lr": config.lr_at(step), **_numbers(output, norm)}
             if not all(map(math.isfinite, numbers.values())):  # the weights are still good
-                raise TrainingError(run.abandon(numbers, {names[task] for task, _ in drawn}))
+                run.restore()
+                asked = {names[task] for task, _ in drawn}
+                raise TrainingError(team.from_main(run.not_finite, numbers, asked))
             optimizer.step()
             optimizer.zero_grad()
             run.history.append(numbers)
@@ -201,40 +227,55 @@ def train(
             validate = bool(config.eval_every) and (last or step % config.eval_every == 0)
             if validate:
                 limit = config.eval_limit or None
-                run.validated(evaluate_tasks(model, tasks, "validation", limit))
+                run.validated(evaluate_tasks(model, tasks, "validation", limit, team))
             bar.set_postfix_str(run.summary(), refresh=False)
             bar.update()
             if validate or last:
-                run.save()
-    return run.finish(model, tasks)
+                team.from_main(run.save)
+                team.reseed(config.seed, step)
+    result = run.finish(model, tasks, team.size)
+    team.from_main(run.write, model, result)
+    return result
 
 
 def evaluate_tasks(
-    model: PHAModel, tasks: Mapping[str, Task], split: str = "test", limit: int | None = None
+    model: PHAModel,
+    tasks: Mapping[str, Task],
+    split: str = "test",
+    limit: int | None = None,
+    team: Team = ALONE,
 ) -> dict[str, float]:
     """Score of `model.predict` on one split of each task, in the task's own metric.
 
     Args:
         limit: at most so many rows per task (the same ones every time); None = all.
+        team: processes that share out the rows; each gets all scores.
     """
     scores = {}
     for name, task in tasks.items():
-        cut, predictions = predictions_of(model, task, split, limit, name)
+        cut, predictions = predictions_of(model, task, split, limit, name, team)
         scores[name] = float(score(cut, predictions, split))
     return scores
 
 
 def predictions_of(
-    model: PHAModel, task: Task, split: str = "test", limit: int | None = None, name: str = ""
+    model: PHAModel,
+    task: Task,
+    split: str = "test",
+    limit: int | None = None,
+    name: str = "",
+    team: Team = ALONE,
 ) -> tuple[Task, list[str]]:
     """The model's answers to one split, and the task with that split as it was asked.
 
     Args:
         name: of the model's task whose adapters answer; the task's own when not given.
+        team: processes that share out the rows; each gets all answers.
     """
     if limit is not None and limit < len(task[split]):
         task = task.sample(limit, seed=0, split=split)
-    return task, model.predict(list(task[split]["source"]), name or task.name, task.labels)
+    sources = team.share(list(task[split]["source"]))
+    return task, team.collect(model.predict(sources, name or task.name, task.labels))
 
 
 def check_tasks(model: PHAModel, tasks: Mapping[str, Task], splits: tuple[str, ...]) -> None:
