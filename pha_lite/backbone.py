@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .adapter import AdapterWeights, bottleneck
 from .errors import PHAError
+from .hub import check_hub, reason
 from .routing import Route
 
 Backbone = tuple[nn.Module, "object"]  # a T5ForConditionalGeneration and its tokenizer
@@ -44,15 +45,16 @@ def load_backbone(name: str | Path = "tiny", dtype: torch.dtype = torch.float32)
         source = str(data_dir() / "backbone" / "tiny")
         if not Path(source).is_dir():
             raise PHAError(f"the embedded backbone is missing at {source}; reinstall pha_lite.")
+    if not Path(source).is_dir():
+        check_hub()
     try:
         with _quiet():
             t5 = AutoModelForSeq2SeqLM.from_pretrained(source, dtype=dtype)
             tokenizer = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # network, hub and files fail in their own many ways
         raise PHAError(
             f"backbone {str(name)!r} cannot be loaded; give 'tiny', a folder with a T5, or its "
-            f"name on the hub ({reason})"
+            f"name on the hub ({reason(error)})"
         ) from error
     check_t5(t5)
     t5.config._name_or_path = str(name)  # "tiny" on any machine, not where it lies on this one

@@ -3,14 +3,18 @@
 A checkpoint is ONE safetensors file: tensors (weights, optimiser moments, random states) with a
 JSON text in its header (step, sampler, history). It is written beside its destination, flushed to
 the disk and renamed over the old one, so that a single rename leads from the old state to the new:
-a process that dies earlier leaves the old checkpoint untouched. Nothing is pickled.
+a process that dies earlier leaves the old checkpoint untouched, and so does a full disk. A digest
+in the header tells a file that was damaged afterwards. Nothing is pickled.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from .errors import PHAError
+from .errors import PHAError, WriteError
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -26,8 +30,27 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
     The file beside it has a fixed name, so that a killed process leaves at most one, which the next
     write takes over.
+
+    Raises:
+        WriteError: the disk is full, or the folder can no longer be written to.
     """
-    beside = path.with_name(path.name + ".part")
+    try:
+        _write(path, content)
+    except OSError as error:
+        with suppress(OSError):
+            _beside(path).unlink(missing_ok=True)  # on a full disk every byte counts
+        raise WriteError(
+            f"{path}: cannot be written ({error.strerror or error}); nothing is half written, "
+            "what was there before is still there"
+        ) from error
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def _write(path: Path, content: bytes | str) -> None:
+    beside = _beside(path)
     with open(beside, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
@@ -57,6 +80,15 @@ def read_tensors(path: str | Path, form: str) -> tuple[dict[str, torch.Tensor], 
     if about["format"] != form:
         raise ValueError(f"format {about['format']!r}")
     return tensors, about
+
+
+def digest(tensors: Mapping[str, torch.Tensor], text: str) -> str:
+    """SHA-256 of some tensors (names, shapes, types, bits) and a text, in hexadecimal."""
+    found = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        found.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def check_writable(folder: Path) -> None:
@@ -97,22 +129,31 @@ def load_json(path: Path) -> object:
 def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], state: dict) -> None:
     """Tensors and a JSON-able state in one file, atomically. Floats survive JSON bit for bit."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomic(path, save(tensors, metadata={"state": json.dumps(state)}))
+    text = json.dumps(state)
+    write_atomic(path, save(tensors, metadata={"state": text, "digest": digest(tensors, text)}))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
     """What `save_checkpoint` wrote.
 
     Raises:
-        PHAError: the file is not one of ours, or damaged.
+        PHAError: the file is not one of ours, cut off, or changed after it was written.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            state = json.loads(file.metadata()["state"])
-            return {name: file.get_tensor(name) for name in file.keys()}, state
+            about = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        state = json.loads(about["state"])
+        intact = digest(tensors, about["state"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         message = f"{path}: not a readable checkpoint ({error}); delete it to start again"
         raise PHAError(message) from error
+    if about.get("digest", intact) != intact:  # older ones have none
+        raise PHAError(
+            f"{path}: changed after it was written, its digest does not match; delete it to start "
+            "again"
+        )
+    return tensors, state
 
 
 def random_state() -> tuple[dict[str, torch.Tensor], dict]:

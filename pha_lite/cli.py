@@ -59,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as in `pha info | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        return _fail(f"{error.filename}: {error.strerror}; check the path and its permissions")
+    except OSError as error:
+        what = error.filename or "input or output"
+        return _fail(f"{what}: {error.strerror or error}; check path, permissions and free space")
     except KeyboardInterrupt:
         print("\ninterrupted; a training run goes on with the same command", file=sys.stderr)
         return 130

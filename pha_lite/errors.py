@@ -22,6 +22,10 @@ class TrainingError(PHAError):
     """Training had to stop: the message names the step and the last good checkpoint."""
 
 
+class WriteError(PHAError, OSError):
+    """A file could not be written: a full disk, a lost permission. None is left half written."""
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """The sentence for a name that is not known, with the nearest one that is.
 

@@ -1,12 +1,17 @@
-"""Rows of a data set on the Hugging Face hub, quietly, in the form in which files are read."""
+"""The Hugging Face hub: whether it answers, and rows of a data set as files give them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
+from urllib.request import Request, urlopen
 
+from .errors import PHAError
 from .readers import Row
+
+PATIENCE = 30.0  # seconds
 
 
 def hub_rows(
@@ -25,6 +30,7 @@ def hub_rows(
     """
     import datasets
 
+    check_hub()
     options: dict[str, Any] = {"split": split}
     if only:
         options["filters"] = [(only[0], "==", only[1])]
@@ -43,6 +49,34 @@ def hub_rows(
         for values in zip(*batch.values(), strict=True):
             number += 1
             yield f"{where}, row {number}", dict(zip(batch, values, strict=True))
+
+
+@cache  # an answer is enough for a while; an error is not remembered
+def check_hub(seconds: float = PATIENCE) -> None:
+    """Raises PHAError when the hub takes a connection and then says nothing for so long.
+
+    The libraries wait for some of its answers without a limit. Whatever else may be wrong they find
+    out themselves, and better: a refused connection, a missing certificate, an unknown name.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return
+    try:
+        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=seconds).close()
+    except Exception as error:
+        cause = getattr(error, "reason", error)  # connecting fails inside of a URLError
+        if isinstance(cause, TimeoutError):
+            raise PHAError(
+                f"the hub at {constants.ENDPOINT} has not answered for {seconds:g} seconds: try "
+                "again later, or set HF_HUB_OFFLINE=1 to use what was downloaded before"
+            ) from error
+
+
+def reason(error: Exception) -> str:
+    """The first line of what a library says, or at least the kind of its error."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 @contextmanager

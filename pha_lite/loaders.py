@@ -18,7 +18,7 @@ from typing import Any
 
 from .benchmarks import BENCHMARKS, Benchmark
 from .errors import DataError, PHAError, unknown
-from .hub import hub_rows
+from .hub import hub_rows, reason
 from .readers import Row, find, find_any, read_rows
 from .tasks import Task, shuffled
 
@@ -144,9 +144,8 @@ def _hub_parts(name: str, bench: Benchmark) -> dict[str, Examples]:
         try:
             rows = list(hub_rows(*bench.hub, hub_split, bench.where))
         except Exception as error:  # network, hub and parquet fail in their own many ways
-            first_line = (str(error).splitlines() or [""])[0]
             raise DataError(
-                f"{name}: {where} could not be loaded ({type(error).__name__}: {first_line}). "
+                f"{name}: {where} could not be loaded ({type(error).__name__}: {reason(error)}). "
                 "Without the hub, give the benchmark's own files: data_dir=... or PHA_DATA_DIR"
             ) from error
         parts[part] = _examples(bench, rows, bench.hub_spellings or bench.spellings, where)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from .checkpoint import (
     write_atomic,
     write_json,
 )
-from .errors import PHAError
+from .errors import PHAError, TrainingError
 from .record import run_record
 
 if TYPE_CHECKING:
@@ -115,10 +116,13 @@ class Run:
         return 0 < patience <= len(later)
 
     def save(self) -> None:
-        """Replace the checkpoint. The folder is made here, with the first thing worth keeping."""
+        """Replace the checkpoint. The folder is made here, with the first thing worth keeping.
+
+        Raises:
+            TrainingError: it cannot be written; the one before is still there.
+        """
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         tensors, generators = random_state()
         tensors |= {f"weights.{name}": w for name, w in self.weights.items()}
         tensors |= {f"best.{name}": w for name, w in self.best_weights.items()}
@@ -127,8 +131,21 @@ class Run:
             tensors |= {f"optimizer.{name}.{key}": value for key, value in moments.items()}
         state = {"history": self.history, "best": self.best, "sampler": self.sampler.state_dict()}
         state |= {"random": generators, "identity": self.identity, "seconds": self._elapsed()}
-        save_checkpoint(self.checkpoint, tensors, state)
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(self.checkpoint, tensors, state)
         self.saved = self.step
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            kept = "there is no checkpoint yet" if self.saved is None else self.kept
+            raise TrainingError(
+                f"step {self.step}: {error}; {kept}; with room to write in, the same command goes "
+                "on from there"
+            ) from error
 
     def read(self, resume: bool = True) -> tuple[dict[str, torch.Tensor], dict] | None:
         """The folder's checkpoint, of this very run; None when there is none, or it is unwanted.
@@ -161,7 +178,7 @@ class Run:
 
     def _same_run(self, identity: dict) -> None:
         for part, own in self.identity.items():
-            theirs = {**self.defaults.get(part, {}), **identity[part]}
+            theirs = {**self.defaults.get(part, {}), **identity.get(part, {})}
             for key in [*own, *(key for key in theirs if key not in own)]:
                 was, now = theirs.get(key), own.get(key)
                 if was != now:
@@ -170,18 +187,30 @@ class Run:
                         f"{was!r}, now {now!r}): use another folder, or resume=False "
                         "(--no-resume) to replace it"
                     )
+        was, now = list(identity["data"]), list(self.identity["data"])
+        if was != now:  # the sampler knows tasks by number
+            raise PHAError(
+                f"{self.folder} holds a run with the tasks in another order ({', '.join(was)}, "
+                f"now {', '.join(now)}): give them in that order, or use another folder"
+            )
 
     def restore(self) -> None:
         """Put the best weights back."""
         self._put(self.best_weights)
 
-    def not_finite(self, numbers: dict, tasks: Iterable[str]) -> str:
-        """What to tell when a loss or a gradient is no number any more."""
+    def not_finite(self, numbers: dict, tasks: Mapping[str, bool]) -> str:
+        """What to tell when a loss or a gradient is no number any more.
+
+        Args:
+            numbers: of the step.
+            tasks: those in its batch, and whether the model's outputs for them are finite.
+        """
         values = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-        return (
-            f"not finite at {values}; tasks in the batch: {', '.join(sorted(tasks))}; {self.kept}; "
-            f"a smaller lr is the usual mend"
-        )
+        where = f"tasks in the batch: {', '.join(sorted(tasks))}"
+        odd = sorted(name for name, finite in tasks.items() if not finite)
+        if 0 < len(odd) < len(tasks):
+            where += f", the outputs for {', '.join(odd)} being the ones that are not finite"
+        return f"not finite at {values}; {where}; {self.kept}; a smaller lr is the usual mend"
 
     @property
     def kept(self) -> str:
@@ -206,6 +235,7 @@ class Run:
             tasks={name: task.sizes for name, task in tasks.items()},
             data=self.identity["data"],
             backbone=self.identity["backbone"],
+            method=self.identity["method"]["name"],
             seed=self.identity["train"]["seed"],
             processes=processes,
             steps=self.step,
@@ -218,8 +248,9 @@ class Run:
         """Model, history and record into the folder."""
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        model.save_pretrained(self.folder)
-        lines = (json.dumps(row) + "\n" for row in result.history)
-        write_atomic(self.folder / HISTORY, "".join(lines))
-        write_json(self.folder / RECORD, result.record)
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            model.save_pretrained(self.folder)
+            lines = (json.dumps(row) + "\n" for row in result.history)
+            write_atomic(self.folder / HISTORY, "".join(lines))
+            write_json(self.folder / RECORD, result.record)

@@ -8,20 +8,19 @@ for readers and for the hub.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from .checkpoint import read_tensors, write_atomic, write_json
+from .checkpoint import digest, read_tensors, write_atomic, write_json
 from .config import PHAConfig
 from .errors import PHAError
+from .hub import check_hub, reason
 
 if TYPE_CHECKING:
     from .model import PHAModel
@@ -84,13 +83,17 @@ def push(model: PHAModel, repo_id: str, private=None, token=None, **commit) -> s
     """`PHAModel.push_to_hub`."""
     from huggingface_hub import HfApi
 
+    check_hub()
     api = HfApi(token=token)
-    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
     with tempfile.TemporaryDirectory() as folder:
         save(model, folder)
-        (Path(folder) / "README.md").write_text(_card(model, repo_id), encoding="utf-8")
-        commit.setdefault("commit_message", "Upload a pha_lite model")
-        return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **commit))
+        try:
+            repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+            (Path(folder) / "README.md").write_text(_card(model, repo_id), encoding="utf-8")
+            commit.setdefault("commit_message", "Upload a pha_lite model")
+            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **commit))
+        except Exception as error:  # network and hub fail in their own many ways
+            raise PHAError(f"{repo_id}: could not be uploaded ({reason(error)})") from error
 
 
 def _files(folder: str | Path) -> tuple[Path, Path | None]:
@@ -102,13 +105,14 @@ def _files(folder: str | Path) -> tuple[Path, Path | None]:
     if path.exists() or str(folder).count("/") != 1 or str(folder).startswith((".", "/")):
         raise PHAError(f"{folder}: no such folder; give one that save_pretrained wrote.")
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+    check_hub()
     try:
         return tuple(Path(hf_hub_download(str(folder), name)) for name in (WEIGHTS, CONFIG))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise PHAError(f"{folder}: neither a folder nor a model on the hub ({reason})") from error
+    except Exception as error:  # network and hub fail in their own many ways
+        raise PHAError(
+            f"{folder}: neither a folder nor a model on the hub ({reason(error)})"
+        ) from error
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
@@ -144,11 +148,7 @@ def _check_readable(path: Path | None, about: dict) -> None:
 
 def _digest(tensors: dict[str, Tensor], about: dict) -> str:
     rest = {key: value for key, value in about.items() if key != "digest"}
-    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    return digest(tensors, json.dumps(rest, sort_keys=True))
 
 
 def _card(model: PHAModel, repo_id: str) -> str:

@@ -182,7 +182,9 @@ def train(
     data = {name: digest(encoded) for name, encoded in zip(names, rows, strict=True)}
     identity = {"train": config.to_dict(), "model": model.config.to_dict(), "data": data}
     identity["backbone"] = {"fingerprint": model.fingerprint()}
+    identity["method"] = {"name": model.method}
     defaults = {"train": TrainConfig().to_dict(), "model": PHAConfig().to_dict()}
+    defaults["method"] = identity["method"]
     team.agree(identity, weights.values())
     folder = output_dir if team.main else None
     run = Run(folder, identity, weights, optimizer, sampler, defaults)
@@ -216,7 +218,10 @@ def train(
             numbers = {"step": step, "lr": config.lr_at(step), **_numbers(output, norm)}
             if not all(map(math.isfinite, numbers.values())):  # the weights are still good
                 run.restore()
-                asked = {names[task] for task, _ in drawn}
+                finite = team.collect(output.logits.isfinite().flatten(1).all(dim=1).tolist())
+                asked = dict.fromkeys((names[task] for task, _ in drawn), True)
+                for (task, _), good in zip(drawn, finite, strict=True):
+                    asked[names[task]] &= good
                 raise TrainingError(team.from_main(run.not_finite, numbers, asked))
             optimizer.step()
             optimizer.zero_grad()
