@@ -34,7 +34,7 @@ def train(args: argparse.Namespace) -> None:
     _, team = start()
     given = _settings(args)
     config = TrainConfig.from_dict(_only(TrainConfig, given))
-    output = _output_folder(Path(args.output))
+    output = team.from_main(_output_folder, Path(args.output))
     tasks = _load(args.tasks or given.get("tasks"), args)
     if args.n is not None:
         tasks = {name: task.sample(args.n, seed=args.data_seed) for name, task in tasks.items()}

@@ -9,11 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import shutil
 import socket
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_t5, make_tokenizer
+from conftest import SMALL, TASKS, load, make_t5, make_tokenizer, wake
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from test_train import QUICK, same, toy_tasks, weights_of
@@ -21,7 +24,8 @@ from test_train import QUICK, same, toy_tasks, weights_of
 from pha_lite import checkpoint, cli, hub
 from pha_lite.backbone import load_backbone
 from pha_lite.baselines import build as build_method
-from pha_lite.checkpoint import load_checkpoint, write_atomic
+from pha_lite.checkpoint import load_checkpoint, save_checkpoint, write_atomic
+from pha_lite.config import PHAConfig
 from pha_lite.errors import PHAError, TrainingError, WriteError
 from pha_lite.model import PHAModel
 from pha_lite.train import TrainConfig, train
@@ -29,6 +33,7 @@ from pha_lite.train import TrainConfig, train
 SHORT = {**QUICK, "steps": 4, "eval_every": 2, "eval_limit": 2}
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 CHECKPOINT = "checkpoint.safetensors"
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(build, out, **changes):
@@ -40,10 +45,6 @@ def run(build, out, **changes):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, backbone):
     """The folder of an undisturbed run."""
-    from conftest import SMALL, TASKS, wake
-
-    from pha_lite.config import PHAConfig
-
     out = tmp_path_factory.mktemp("whole") / "run"
     config = PHAConfig(tasks=TASKS, **{**SMALL, "dropout": 0.2})
     model = wake(PHAModel.from_backbone(backbone, config))
@@ -328,3 +329,36 @@ def test_errors_of_the_network_are_told_as_ours(build, monkeypatch):
         build().push_to_hub("me/moods", token="t")
     with pytest.raises(PHAError, match="'google-t5/t5-small' cannot be loaded.*unreachable"):
         load_backbone("google-t5/t5-small")
+
+
+# -- the scripts that record it -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [CHECKPOINT, "model.safetensors", "history.jsonl", "left.part"])
+def test_the_kill_test_sees_a_single_bit(whole, tmp_path, name):
+    kill_test = load("kill_test", ROOT / "tools" / "kill_test.py")
+    one, two = tmp_path / "one", tmp_path / "two"
+    shutil.copytree(whole, one), shutil.copytree(whole, two)
+    assert kill_test.differences(one, two) == []
+    if name == CHECKPOINT:
+        tensors, state = load_checkpoint(two / name)
+        tensors["rng.cpu"][-1] ^= 1
+        save_checkpoint(two / name, tensors, state)
+    elif name == "left.part":
+        (two / name).touch()
+    else:
+        flip(two / name, -10)
+    (odd,) = kill_test.differences(one, two)
+    assert odd == {CHECKPOINT: "rng.cpu"}.get(name, name)
+
+
+def test_cells_of_the_matrix_ask_for_the_bounds_of_the_project():
+    matrix = load("matrix", ROOT / "tools" / "matrix.py")
+    bounds = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    oldest = matrix.requirements("oldest", ["torch==2.13.0", "peft"])
+    assert oldest[0] == "torch==2.13.0" and oldest[-1] == "peft"
+    assert [name.partition("==")[::2] for name in oldest[1:-1]] == [
+        (name, version + ".*") for name, _, version in (b.partition(">=") for b in bounds[1:])
+    ]
+    assert matrix.requirements("newest", [])[0] == "torch"
+    assert all((ROOT / "tests" / f"test_{name}.py").is_file() for name in matrix.TESTS)
