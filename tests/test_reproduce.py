@@ -78,6 +78,11 @@ def test_new_tasks_follow_the_training_they_need():
     }
 
 
+def test_the_command_line_offers_what_there_is():
+    assert tuple(reproduce.EXPERIMENTS) == cli.EXPERIMENTS
+    assert set(reproduce.METHODS) == set(cli.METHODS)
+
+
 def test_departures_are_named(files):
     made = small("glue", files, limit=3)
     text = "; ".join(made.departures)

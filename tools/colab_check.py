@@ -6,6 +6,7 @@ Makes an environment of Colab's versions (tools/colab-requirements.txt) in .venv
 wheel, and runs the notebooks of book/colab in it from an empty folder. Their first cell does what
 it does on Colab, with the wheel in place of the public repository: it installs pha_lite, and
 faiss-cpu where the page needs it, and nothing that was there changes. Then it runs a second time.
+A notebook that needs the hub (book/colab_only) runs only when it is named.
 """
 
 from __future__ import annotations
@@ -62,18 +63,22 @@ def prepare() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", help="notebooks, such as adapters; all when not given")
+    parser.add_argument(
+        "names", nargs="*", help="such as adapters; when not given, all that need no hub"
+    )
     names = parser.parse_args().names
     notebooks = sorted((ROOT / "book" / "colab").rglob("*.ipynb"))
     if unknown := set(names) - {path.stem for path in notebooks}:
         sys.exit(f"no such notebook: {', '.join(sorted(unknown))}")
+    hub = {path.stem for path in (ROOT / "book" / "colab_only").glob("*.py")}
+    names = names or [path.stem for path in notebooks if path.stem not in hub]
     prepare()
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         pip("wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, str(ROOT))
         (wheel,) = Path(folder).glob("*.whl")
         for path in notebooks:
-            if names and path.stem not in names:
+            if path.stem not in names:
                 continue
             before, began = pip("freeze"), time.monotonic()
             empty = Path(folder) / path.stem

@@ -3,6 +3,8 @@
     python tools/notebooks.py sync    write book/**/NAME.ipynb and book/colab/NAME.ipynb
     python tools/notebooks.py check   fail where one differs from what its source gives
 
+A source in book/colab_only needs a network, so it is no page: it gives the Colab copy alone.
+
 The source is jupytext's py:percent. Its header may name packages that Colab lacks and the chapter
 needs: ``pha: {colab: [faiss-cpu]}``; its ``quick`` is for the tests alone. The public repository
 and its tag are read from _config.yml.
@@ -84,6 +86,11 @@ def sources() -> list[Path]:
     return sorted((ROOT / "book" / "chapters").glob("*.py"))
 
 
+def colab_only() -> list[Path]:
+    """Sources of notebooks that need the hub and so are not run when the book is built."""
+    return sorted((ROOT / "book" / "colab_only").glob("*.py"))
+
+
 def works() -> dict[str, tuple[str, str, str]]:
     """Citation key -> ("Zhao et al. (2023)", "Zhao et al., 2023", address)."""
     found = {}
@@ -123,7 +130,7 @@ def page_notebook(path: Path) -> str:
 
 def colab_notebook(path: Path, where: Home, cited: dict) -> str:
     notebook = read(path)
-    page = Page("book/chapters", where.blob, where.raw, where.colab, cited)
+    page = Page(f"book/{path.parent.name}", where.blob, where.raw, where.colab, cited)
     counter: dict = {}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -156,6 +163,7 @@ def products() -> dict[Path, str]:
     made = {}
     for path in sources():
         made[path.with_suffix(".ipynb")] = page_notebook(path)
+    for path in (*sources(), *colab_only()):
         made[ROOT / "book" / "colab" / f"{path.stem}.ipynb"] = colab_notebook(path, where, cited)
     return made
 
