@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install book slides test sync check colab-check lint format serve clean
+.PHONY: help install book slides assignments grade test sync check colab-check lint format serve clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -24,6 +24,13 @@ book: $(STAMP) ## build the book into _build/html
 slides: $(STAMP) ## cut a deck out of each chapter into build/slides (make book first: it has the figures)
 	$(BIN)/python tools/slides.py
 
+assignments: $(STAMP) ## write solutions, all tests and Gradescope's archives into build/assignments
+	$(BIN)/python tools/assignments.py build
+
+grade: $(STAMP) ## grade SUBMISSION=, a notebook or a folder of them, into tables in grades/
+	@test -n "$(SUBMISSION)" || { echo 'make grade SUBMISSION=a notebook or a folder [ASSIGNMENT=a1]' >&2; exit 2; }
+	$(BIN)/python tools/grade.py "$(SUBMISSION)" $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)")
+
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
 
@@ -32,6 +39,7 @@ sync: $(STAMP) ## write notebooks, Colab copies, pictures, cards and tables from
 	$(BIN)/python tools/pictures.py
 	$(BIN)/python tools/cards.py
 	$(BIN)/python tools/notebooks.py sync
+	$(BIN)/python tools/assignments.py sync
 	$(BIN)/python tools/reference.py
 
 check: $(STAMP) ## fail where a notebook, picture, card or table differs from its source
@@ -39,6 +47,7 @@ check: $(STAMP) ## fail where a notebook, picture, card or table differs from it
 	$(BIN)/python tools/pictures.py --check
 	$(BIN)/python tools/cards.py --check
 	$(BIN)/python tools/notebooks.py check
+	$(BIN)/python tools/assignments.py check
 	$(BIN)/python tools/reference.py --check
 
 colab-check: $(STAMP) ## run every Colab notebook in a stand-in for Colab's environment (long)
@@ -52,6 +61,7 @@ format: $(STAMP) ## let ruff format the code, then write the notebooks again
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python tools/notebooks.py sync
+	$(BIN)/python tools/assignments.py sync
 
 serve: $(STAMP) ## show the built book at http://localhost:8000
 	$(BIN)/python -m http.server --directory _build/html 8000

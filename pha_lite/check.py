@@ -2,8 +2,8 @@
 
 >>> from pha_lite.check import Notebook
 >>> grader = Notebook("a1_adapters")
->>> sorted(grader.questions)[:2]
-['q1', 'q10']
+>>> list(grader.questions)[:2]
+['q1', 'q2']
 
 `grader.check("q1")` runs the public tests of a question on what your cells have defined. They are
 the test files of otter-grader, and otter-grader's own `Notebook` says the same; here they need no

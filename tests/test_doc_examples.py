@@ -10,7 +10,7 @@ import pytest
 from pha_lite.paths import data_dir
 
 
-@pytest.mark.parametrize("name", ["config", "routing", "model"])
+@pytest.mark.parametrize("name", ["check", "config", "routing", "model"])
 def test_doc_examples(name):
     if name == "model" and not (data_dir() / "backbone" / "tiny").is_dir():
         pytest.skip("the embedded backbone is not in this checkout")
