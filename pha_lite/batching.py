@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .routing import Route
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -34,7 +36,7 @@ def encode(model: PHAModel, rows: Dataset) -> Encoded:
 
 def collate(
     model: PHAModel, rows: Sequence, task_ids: Sequence[int], device: torch.device | str = "cpu"
-) -> dict[str, torch.Tensor]:
+) -> dict[str, torch.Tensor | Route]:
     """One batch, each side padded to its longest row.
 
     Args:
@@ -43,7 +45,8 @@ def collate(
 
     Returns:
         input_ids (B, S), attention_mask (B, S), labels (B, N) with -100 in the padding, which
-        cross entropy ignores, task_ids (B,).
+        cross entropy ignores, task_ids (B,), and their `Route`: made here, before anything is on a
+        GPU, it costs no wait for that.
     """
     sources, targets = zip(*rows, strict=True)
     batch = {
@@ -52,7 +55,8 @@ def collate(
         "labels": _padded(targets, -100),
         "task_ids": torch.tensor(list(task_ids)),
     }
-    return {name: tensor.to(device) for name, tensor in batch.items()}
+    batch = {name: tensor.to(device) for name, tensor in batch.items()}
+    return {**batch, "route": Route.of(task_ids, device)}
 
 
 def _padded(rows: Sequence[list[int]], value: int) -> torch.Tensor:

@@ -142,7 +142,9 @@ class PHACore(nn.Module):
 
         Args:
             batch: as `batch` makes it. With ``encoder="none"`` it may carry ``encoder_states``
-                (B, S, d), the encoder's output computed before, and the encoder does not run.
+                (B, S, d), the encoder's output computed before, and the encoder does not run. It
+                may carry the ``route`` of its task_ids, which spares a wait for the device, and
+                without which `torch.compile` breaks the graph there.
         """
         config, tasks, mask = self.config, batch["task_ids"], batch["attention_mask"]
         states, z = self.start(batch)
@@ -187,7 +189,7 @@ class PHACore(nn.Module):
             with torch.no_grad():
                 self.encoder_plan.set(None)
                 pooled = masked_mean(self.encode(batch), mask)
-        route = Route.of(batch["task_ids"])
+        route = batch.get("route") or Route.of(batch["task_ids"])
         weights = self.trained.weights(route.tasks)
         self.encoder_plan.set(weights["encoder"], route)
         states = self.encode(batch)

@@ -52,6 +52,10 @@ class TrainConfig:
         eval_limit: validation rows per task, 0 = all.
         patience: stop after so many validations without a better mean, 0 = never.
         seed: of the sampler, of dropout and of anything else that is random.
+        bucket: batches among which rows of one task change places so that rows of a batch are
+            about as long, 1 = none; saves padding and leaves the tasks of every batch as drawn.
+        checkpointing: run T5's blocks a second time in the backward pass, which saves memory and
+            costs about another forward pass.
         gather_negatives: with several processes, contrast every row with the rows of all of them,
             as one process would; False leaves each process to its own (see `distributed`).
 
@@ -70,6 +74,8 @@ class TrainConfig:
     eval_limit: int = 200
     patience: int = 10
     seed: int = 0
+    bucket: int = 1
+    checkpointing: bool = False
     gather_negatives: bool = True
 
     def __post_init__(self) -> None:
@@ -83,7 +89,7 @@ class TrainConfig:
             if not isinstance(value, kinds) or isinstance(value, bool) or math.isnan(value):
                 wanted = "a whole number" if entry.type == "int" else "a number"
                 raise PHAError(f"{entry.name}={value!r}: must be {wanted}")
-        self._at_least(1, "steps", "batch_size")
+        self._at_least(1, "steps", "batch_size", "bucket")
         self._at_least(0, "weight_decay", "grad_clip", "eval_every", "eval_limit")
         self._at_least(0, "patience", "seed")
         if not 0 < self.lr < math.inf:
@@ -174,9 +180,13 @@ def train(
     ids = [model.config.tasks.index(name) for name in names]
     rows = [encode(model, task["train"]) for task in tasks.values()]
     sizes = [len(encoded) for encoded in rows]
-    sampler = TaskSampler(sizes, config.batch_size, config.sampling_temperature, config.seed)
+    lengths = [[len(source) for source, _ in encoded] for encoded in rows]
+    mixing = config.batch_size, config.sampling_temperature, config.seed
+    sampler = TaskSampler(sizes, *mixing, lengths, config.bucket)
 
     model.to(device)
+    if config.checkpointing:
+        model.gradient_checkpointing_enable()
     weights = dict(model.adapter_parameters())
     optimizer = accelerator.prepare(_adamw(weights, config))
     data = {name: digest(encoded) for name, encoded in zip(names, rows, strict=True)}

@@ -8,8 +8,10 @@ import itertools
 import pytest
 import torch
 from conftest import TASKS, WORDS, make_t5, make_tokenizer, wake
+from datasets import Dataset
 
 from pha_lite.bake import BakedAdapter
+from pha_lite.batching import collate, encode
 from pha_lite.config import PHAConfig
 from pha_lite.errors import PHAError
 from pha_lite.losses import instance_loss, lm_loss, prototype_loss
@@ -307,6 +309,25 @@ def test_gradient_checkpointing_changes_nothing(backbone, small_config, options)
     plain, saved = gradients(False), gradients(True)
     for name, gradient in plain.items():
         torch.testing.assert_close(saved[name], gradient, msg=name)
+
+
+@pytest.mark.parametrize("options", [{}, {"encoder": "generated"}, {"hyper_input": "instance"}])
+def test_compiled_whole_it_is_the_same(build, options):
+    """`fullgraph` fails at the first thing of ours that the compiler could not follow."""
+    model = build(**options).train()
+    rows = encode(model, Dataset.from_dict({"source": SOURCES, "target": TARGETS}))
+    batch = collate(model, rows, model.task_ids(MIX, len(rows)))
+    plain = model(batch).loss
+    plain.backward()
+    wanted = {name: p.grad.clone() for name, p in model.adapter_parameters() if p.grad is not None}
+    model.zero_grad()
+    torch._dynamo.reset()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)(batch).loss
+    compiled.backward()
+    torch.testing.assert_close(compiled, plain)
+    for name, p in model.adapter_parameters():
+        if name in wanted:
+            torch.testing.assert_close(p.grad, wanted[name], msg=name)
 
 
 def test_a_few_steps_lower_the_loss(build):

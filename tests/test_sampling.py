@@ -71,15 +71,59 @@ def test_epochs_are_shuffled_anew():
 
 
 @settings(max_examples=50, deadline=None)
-@given(SIZES, st.integers(1, 9), st.integers(0, 30), st.sampled_from([1.0, 10.0]), SEEDS)
-def test_a_loaded_state_continues_bit_for_bit(sizes, batch_size, steps, temperature, seed):
-    one = TaskSampler(sizes, batch_size, temperature, seed)
+@given(
+    SIZES, st.integers(1, 9), st.integers(0, 30), st.sampled_from([1.0, 10.0]), SEEDS,
+    st.sampled_from([1, 3, 8]),
+)  # fmt: skip
+def test_a_loaded_state_continues_bit_for_bit(sizes, batch_size, steps, temperature, seed, window):
+    lengths = [[7 * row % 11 for row in range(size)] for size in sizes]
+    one = TaskSampler(sizes, batch_size, temperature, seed, lengths, window)
     batches(one, steps)
     state = json.loads(json.dumps(one.state_dict()))  # a checkpoint may keep it as JSON
-    other = TaskSampler(sizes, batch_size, temperature, seed)
+    other = TaskSampler(sizes, batch_size, temperature, seed, lengths, window)
     batches(other, 3)  # wherever it stood before
     other.load_state_dict(state)
     assert batches(other, 12) == batches(one, 12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(SIZES, st.integers(1, 9), SEEDS, st.integers(2, 5), st.data())
+def test_in_a_window_rows_only_change_places(sizes, batch_size, seed, window, data):
+    lengths = [data.draw(st.lists(st.integers(1, 9), min_size=n, max_size=n)) for n in sizes]
+    plain = batches(TaskSampler(sizes, batch_size, seed=seed), 3 * window)
+    sorted_ = batches(TaskSampler(sizes, batch_size, 10.0, seed, lengths, window), 3 * window)
+    for at in range(0, 3 * window, window):
+        one, two = plain[at : at + window], sorted_[at : at + window]
+        assert Counter(sum(one, [])) == Counter(sum(two, []))  # each row as often as before
+        # and the tasks of every batch as drawn, in their order
+        assert [[t for t, _ in batch] for batch in one] == [[t for t, _ in b] for b in two]
+
+
+def test_a_window_of_one_task_is_sorted_batches():
+    dice = np.random.default_rng(0)
+    lengths = [dice.permutation(64).tolist()]
+    made = batches(TaskSampler([64], 8, lengths=lengths, window=8), 8)
+    found = sorted(sorted(lengths[task][row] for task, row in batch) for batch in made)
+    assert found == [list(range(at, at + 8)) for at in range(0, 64, 8)]
+    assert [lengths[0][batch[0][1]] // 8 for batch in made] != list(range(8))  # in a drawn order
+
+
+def test_long_rows_of_all_tasks_meet():
+    dice = np.random.default_rng(0)
+    lengths = [dice.integers(5, 60, 200).tolist() for _ in range(4)]
+
+    def padding(window):
+        sampler = TaskSampler([200] * 4, 16, 10.0, 0, lengths, window)
+        each = [[lengths[task][row] for task, row in batch] for batch in batches(sampler, 48)]
+        return 1 - sum(map(sum, each)) / sum(len(batch) * max(batch) for batch in each)
+
+    assert padding(16) < 0.5 * padding(1)
+
+
+def test_a_state_from_before_windows_is_read():
+    state = TaskSampler([3, 4], 4).state_dict()
+    del state["window"]
+    TaskSampler([3, 4], 4).load_state_dict(state)
 
 
 def test_seeds_give_streams_of_their_own():
@@ -103,6 +147,9 @@ def test_state_is_a_copy():
         (dict(sizes=[3], batch_size=4, temperature=0), "temperature=0"),
         (dict(sizes=[3], batch_size=4, temperature=float("nan")), "temperature=nan"),
         (dict(sizes=[3], batch_size=4, seed=-1), "seed=-1"),
+        (dict(sizes=[3], batch_size=4, window=0), "window=0"),
+        (dict(sizes=[3], batch_size=4, window=2), "window=2: lengths"),
+        (dict(sizes=[3], batch_size=4, window=2, lengths=[[1, 2]]), "window=2: lengths"),
     ],
 )
 def test_settings_without_sense_are_refused(arguments, message):
@@ -110,7 +157,7 @@ def test_settings_without_sense_are_refused(arguments, message):
         TaskSampler(**arguments)
 
 
-@pytest.mark.parametrize("key", ["sizes", "batch_size", "temperature", "seed"])
+@pytest.mark.parametrize("key", ["sizes", "batch_size", "temperature", "seed", "window"])
 def test_the_state_of_another_stream_is_refused(key):
     sampler = TaskSampler([3, 4], 4)
     state = sampler.state_dict()

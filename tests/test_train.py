@@ -29,6 +29,7 @@ from pha_lite.config import PHAConfig
 from pha_lite.errors import PHAError, TrainingError
 from pha_lite.model import PHAModel
 from pha_lite.record import commit, run_record
+from pha_lite.routing import Route
 from pha_lite.tasks import Task
 from pha_lite.train import TrainConfig, evaluate_tasks, train
 
@@ -102,6 +103,8 @@ def test_encoded_batch_is_the_batch_the_model_makes(build):
     other = Task.from_rows("mood", {"train": {"source": source, "target": target}})
     made = collate(model, encode(model, other["train"]), [0, 2, 1, 0])
     wanted = model.batch(source, target, ["mood", "season", "topic", "mood"])
+    route = made.pop("route")
+    assert torch.equal(route.group, Route.of(wanted["task_ids"]).group)
     assert made.keys() == wanted.keys()
     assert all(torch.equal(made[key], wanted[key]) for key in wanted)
     assert len(rows) == 24 and digest(rows) != digest(rows[:-1])
@@ -402,9 +405,10 @@ def stop_at(step):
     return callback
 
 
+@pytest.mark.parametrize("saving", [{}, {"bucket": 5, "checkpointing": True}])
 @pytest.mark.parametrize("cut", [5, 9, 12])
-def test_resumed_run_equals_an_uninterrupted_one(build, tmp_path, cut):
-    config = TrainConfig(steps=12, weight_decay=0.1, **QUICK)
+def test_resumed_run_equals_an_uninterrupted_one(build, tmp_path, cut, saving):
+    config = TrainConfig(steps=12, weight_decay=0.1, **QUICK, **saving)
     parts = {"awake": False, "dropout": 0.3}  # dropout draws from torch's generator in every step
     whole = build(**parts)
     wanted = train(whole, toy_tasks(), config, tmp_path / "whole", progress=False)

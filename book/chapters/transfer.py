@@ -46,7 +46,6 @@ from IPython.display import Markdown
 from pha_lite import PHAModel, load_suite, plots, records
 from pha_lite.paths import data_dir
 from pha_lite.stats import interval, paired
-from pha_lite.suite import RULES
 from scipy.stats import mannwhitneyu
 
 SEED = 0
@@ -334,7 +333,9 @@ lines = ["| new rule | full fine-tuning, many rows |", "|---|---|"]
 for name in unknown:
     top = 100 * cards[name]["full_fine_tuning"]
     lines.append(f"| {name} | {top:.0f} % |")
-Markdown("\n".join(lines) + f"\n\n{records.source(records.load('cards'))}")
+Markdown(
+    "\n".join(lines) + f"\n\n{records.source(records.load('cards'))}"
+)
 
 # %% [markdown]
 # So the next question matters. If a start is worth nothing on a new
@@ -535,7 +536,10 @@ plots.finish(
 # rule, while the choice gets no worse.
 
 # %%
-lines = ["| inputs | right rule | mean claim | ECE |", "|---|---|---|---|"]
+lines = [
+    "| inputs | right rule | mean claim | ECE |",
+    "|---|---|---|---|",
+]
 for k in (1, *sizes):
     claim, right = column("sure", k, False), column("rule", k, False)
     error = calibration_error(claim, right)
