@@ -130,9 +130,15 @@ def sample_efficiency(run: Runner) -> Path:
     ]
     rates = best_rate(found, "method", "n")
     anchor = {n: first for first, covered in ANCHORS.items() for n in covered}
-    rows = []
-    for seed in MORE_SEEDS:  # seed by seed: a run cut short has all methods on some seeds
-        grid = [(m, n) for m, n in product(WIDE_METHODS, WIDE_N) if n <= SMALL_N or seed in SEEDS]
+    small = [n for n in WIDE_N if n <= SMALL_N]
+    large = [n for n in WIDE_N if n > SMALL_N]
+    # A part at a time, so that a run cut short has all methods on some seeds: few rows are cheap
+    # and spread widest, so they come first, and their further seeds last.
+    parts = [(s, small) for s in SEEDS] + [(s, large) for s in SEEDS]
+    parts += [(s, small) for s in MORE_SEEDS if s not in SEEDS]
+    rows: list[dict] = []
+    for seed, sizes in parts:
+        grid = list(product(WIDE_METHODS, sizes))
         cells = [_wide(m, n, rates[m, anchor[n]], seed, True) for m, n in grid]
         for (m, n), (cell, got) in zip(grid, run(cells), strict=True):
             rows.append({"method": m, "n": n, "lr": cell["lr"], "seed": seed, **got})
@@ -141,8 +147,8 @@ def sample_efficiency(run: Runner) -> Path:
             | {
                 "learning_rates": WIDE_GRID,
                 "tuned_at": ANCHORS,
-                "seeds": MORE_SEEDS[: seed + 1],
-                "seeds_above_64_rows": SEEDS[: seed + 1],
+                "seeds": sorted({row["seed"] for row in rows if row["n"] <= SMALL_N}),
+                "seeds_above_64_rows": sorted({r["seed"] for r in rows if r["n"] > SMALL_N}),
             },
             curve=tuning_curve(found, "method", "n"),
             rows=rows,
