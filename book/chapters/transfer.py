@@ -214,8 +214,8 @@ for left, right, side in CLAIMS:
     )
 Markdown(
     "\n".join(lines)
-    + f"\n\nPaired over {len(seeds)} models; {len(CLAIMS)} comparisons, "
-    f"each at {100 * level:.1f} %."
+    + f"\n\nPaired over {len(seeds)} models; {len(CLAIMS)} comparisons "
+    f"at {100 * level:.1f} %."
 )
 
 # %% [markdown]
@@ -753,7 +753,7 @@ Markdown(
 #     each = [share(one[None], points, tau) for one in z]
 #     return (torch.stack(each) @ belongs).max(dim=1).values
 #
-# got = [torch.cat([of_rule(n) for n in names]) for names in live.values()]
+# got = [torch.cat([of_rule(n) for n in own]) for own in live.values()]
 # print(auc(*got), "against", auc(*sure.values()))
 # ```
 #
