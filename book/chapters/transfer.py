@@ -6,7 +6,7 @@
 #     name: python3
 #   pha:
 #     colab: []
-#     quick: {POOL: 12, DRAWS: 2}
+#     quick: {POOL: 12}
 # ---
 
 # %% [markdown]
