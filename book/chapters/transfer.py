@@ -324,7 +324,7 @@ Markdown(
 # the adapters that a frozen hypernetwork writes, and a start is
 # worth something where a relative was trained. To learn a new rule,
 # something must be trained that can hold it, with more than a
-# handful of examples: full {term}`fine-tuning` on a thousand rows
+# handful of examples: full fine-tuning on a thousand rows
 # does learn these rules.
 
 # %%

@@ -1,0 +1,67 @@
+"""The rules by which the scorecard judges, held against cases made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+pytest.importorskip("jupytext", reason="the book's tools are not installed")
+from test_chapters import lift
+
+from pha_lite.stats import Interval
+
+
+@pytest.fixture
+def page() -> dict:
+    return lift("scorecard")
+
+
+@pytest.mark.parametrize(
+    ("gap", "p", "wanted", "word"),
+    [
+        ((4, 1, 7), 0.01, "better", "held"),
+        ((4, 1, 7), 0.06, "better", "not shown"),  # its own interval is not enough
+        ((-4, -7, -1), 0.01, "better", "refuted"),
+        ((0, -1, 1), 1.0, "better", "not shown"),
+        ((0, -2.9, 2.9), 0.9, "as good", "held"),
+        ((0, -3.1, 2), 0.9, "as good", "not shown"),
+        ((2, 1.5, 2.5), 0.001, "as good", "held"),  # better, and by little
+        ((-5, -6, -4), 0.001, "as good", "refuted"),
+        ((-5, -12, 2), 0.2, "as good", "not shown"),
+        ((5, 4, 6), 0.001, "as good", "not shown"),  # better is another claim
+    ],
+)
+def test_a_verdict_follows_the_rule(page, gap, p, wanted, word):
+    assert page["judge"](Interval(*map(float, gap)), p, wanted) == word
+
+
+def test_seeds_are_averaged_and_paired(page):
+    rows = [
+        {"method": m, "seed": s, "test": {"all": v}}
+        for m, s, v in [("a", 0, 0.5), ("a", 0, 0.7), ("a", 1, 0.8), ("b", 1, 0.6), ("b", 2, 0.1)]
+    ]
+    one, two = (page["per_seed"](rows, page["whole"], method=m) for m in "ab")
+    assert one == pytest.approx({0: 60, 1: 80})
+    assert page["gaps"](one, two) == pytest.approx([20])
+
+
+def test_p_value_is_students(page):
+    values = np.array([1.0, 2.0, 4.0])
+    t = values.mean() / (values.std(ddof=1) / 3**0.5)
+    assert page["p_value"](values) == pytest.approx(2 * stats.t.sf(t, 2))
+    assert page["p_value"](np.array([3.0, 3.0])) == 1
+
+
+def test_arrivals_are_read_off_the_diagonal(page):
+    row = {
+        "R": [[0.5], [0.9, 0.6], [0.9, 0.9, 0.8]],
+        "order": [{"new": "rule"}, {"new": "surface"}, {"new": "rule"}],
+    }
+    assert page["arrivals"]("rule")(row) == pytest.approx(0.65)
+    assert page["arrivals"]("surface")(row) == pytest.approx(0.6)
+
+
+def test_a_missing_record_is_no_verdict(page):
+    page["claim"]("g", "t", "better", "page", "no such record", {}, {}, page["whole"])
+    assert page["COMPARED"] == [("g", "t", "better", None, "page")]
