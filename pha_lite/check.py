@@ -254,6 +254,8 @@ def short(value: Any) -> str:
         return "... (no answer yet)"
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     try:
         text = " ".join(repr(value).split())
     except Exception:

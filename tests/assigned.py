@@ -18,10 +18,9 @@ for module in ("jupytext", "otter", "yaml"):
 sys.path.append(str(ROOT / "tools"))  # also for the grader's processes, which import by name
 
 import assignments  # noqa: E402
-import grade  # noqa: E402
-import grade_worker  # noqa: E402
+import grade  # noqa: E402, F401
+import grade_worker  # noqa: E402, F401
 
-__all__ = ["assignments", "grade", "grade_worker"]
 SOURCES = assignments.sources()
 WRONG = ROOT / "tests" / "wrong_answers"
 CELL = re.compile(r"^# %% (?P<question>\w+): (?P<what>.+)\n", re.MULTILINE)

@@ -202,6 +202,17 @@ def test_command(folder, tmp_path, capsys):
         grade.main([str(one), "--assignment", "a9"])
 
 
+def test_what_cannot_be_read_stands_in_the_table_of_the_others(folder, tmp_path, capsys):
+    for name in ("right", "not json"):
+        (tmp_path / f"{name}.ipynb").write_text((folder / f"{name}.ipynb").read_text())
+    grade.main([str(tmp_path), "--out", str(tmp_path / "grades")])
+    rows = list(csv.DictReader((tmp_path / "grades" / f"{NAME}.csv").open()))
+    assert [row["submission"] for row in rows] == ["not json.ipynb", "right.ipynb"]
+    assert rows[0]["score"] == "0" and "not a notebook" in rows[0]["reason"]
+    grade.main([str(tmp_path / "not json.ipynb"), "--out", str(tmp_path / "none")])
+    assert "1 of unknown assignment" in capsys.readouterr().out
+
+
 def test_which_files_are_submissions(tmp_path):
     with pytest.raises(SystemExit, match="no submissions"):
         grade.submissions(tmp_path)
