@@ -184,6 +184,7 @@ def test_three_wrong_answers_for_every_question(name):
     assert (WRONG / f"{name}.py").is_file()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a wrong answer may divide by zero
 @pytest.mark.parametrize(
     ("name", "question", "what", "code"),
     [(n, *wrong) for n in NAMES for wrong in wrong_answers(n)],
@@ -209,7 +210,7 @@ def test_another_variant_has_other_answers_and_the_same_solution(name):
     changed = changed.replace('"variant": 5', f'"variant": {built(name).variant}')
     assert changed == built(name).student, "one number is all that differs"
     theirs, mine = run(other.solution), solved(name)
-    drawn = [q for q in other.tests if "VARIANT)" in other.tests[q].split("name =")[1]]
+    drawn = [q for q in other.tests if "VARIANT" in other.tests[q].split("name =")[1]]
     assert drawn, "no question depends on the variant"
     for question in drawn:
         tests = check.cases(other.tests[question])
@@ -221,6 +222,7 @@ def test_another_variant_has_other_answers_and_the_same_solution(name):
 # --- otter-grader ---------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @each
 def test_otter_says_the_same(name):
     from otter.test_files import create_test_file
@@ -228,7 +230,7 @@ def test_otter_says_the_same(name):
 
     assert create_test_file
     spaces = [solved(name)]
-    for question, _, code in wrong_answers(name)[::3]:
+    for question, _, code in wrong_answers(name)[::6]:
         space = dict(solved(name), asked=question)
         exec(code, space)
         spaces.append(space)

@@ -31,7 +31,7 @@ import jupytext
 import nbformat
 import yaml
 from flatten import Page, flatten
-from notebooks import INSTALL, KERNEL, ROOT, Home, dump, home
+from notebooks import KERNEL, ROOT, Home, dump, home, install_cell
 
 SOURCES = ROOT / "book" / "assignments"
 CARDS = ROOT / "data" / "assignments"
@@ -60,7 +60,7 @@ requirements:
 """
 FACTS = """\
 **Points:** {points}, {manual} of them read by your teacher.
-**Time:** about {minutes} minutes, our guess.
+**Time:** about {time}, our guess.
 **Read before:** {chapters}.
 
 Write your answers where you find `...`. Then run the cell `grader.check(...)` below them: it runs
@@ -84,7 +84,7 @@ class Assignment:
 
     Attributes:
         name: the source's name.
-        meta: the ``pha`` part of its header: goal, chapters, minutes.
+        meta: the ``pha`` part of its header: goal, chapters, minutes, packages that Colab lacks.
         variant: the seed of everything that is drawn.
         questions: in order.
         student: the notebook that students get.
@@ -283,13 +283,12 @@ def finish(notebook, name: str, meta: dict, questions, variant: int, where: Home
     facts = FACTS.format(
         points=f"{sum(q.points for q in questions):g}",
         manual=f"{sum(q.points for q in questions if q.manual):g}",
-        minutes=meta["minutes"],
+        time=duration(meta["minutes"]),
         chapters=", ".join(chapters),
     )
-    install = INSTALL.format(wanted=f'{{"pha_lite": "{where.install}"}}').rstrip("\n")
     notebook.cells[1:1] = [
         nbformat.v4.new_markdown_cell(flatten(facts.rstrip("\n"), page)),
-        nbformat.v4.new_code_cell(install),
+        install_cell(where, meta.get("colab", [])),
     ]
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:03d}"
@@ -304,6 +303,10 @@ def finish(notebook, name: str, meta: dict, questions, variant: int, where: Home
         }
     )
     return dump(notebook)
+
+
+def duration(minutes: int) -> str:
+    return f"{minutes} minutes" if minutes < 180 else f"{minutes / 60:g} hours"
 
 
 def title(chapter: str) -> str:
@@ -331,7 +334,7 @@ def table(made: list[Assignment], where: Home) -> str:
 
 **Goal:** {one.meta["goal"]}. **Read before:** {chapters}.
 **Points:** {one.points:g}, {by_hand:g} of them read by a teacher.
-**Time:** about {one.meta["minutes"]} minutes, our guess.
+**Time:** about {duration(one.meta["minutes"])}, our guess.
 
 [Open it on Colab]({opened}), or take {{download}}`the notebook <{folder}/{one.name}.ipynb>`.
 

@@ -140,16 +140,20 @@ def colab_notebook(path: Path, where: Home, cited: dict) -> str:
                 raise SystemExit(f"{path.name}, {cell.id}: {leak}") from None
             if found := leaks(cell.source):
                 raise SystemExit(f"{path.name}, {cell.id}: MyST in the Colab copy: {found}")
-    packages = {"pha_lite": where.install}
-    for package in notebook.metadata["pha"].get("colab", []):
-        packages[package.removesuffix("-cpu").replace("-", "_")] = package
-    wanted = "".join(f'        "{m}": "{s}",\n' for m, s in packages.items())
-    install = nbformat.v4.new_code_cell(
-        INSTALL.format(wanted="{\n" + wanted + "    }").rstrip("\n"), id="install"
-    )
-    notebook.cells.insert(1, install)
+    packages = notebook.metadata["pha"].get("colab", [])
+    notebook.cells.insert(1, install_cell(where, packages))
     notebook.metadata["colab"] = {"name": path.with_suffix(".ipynb").name, "provenance": []}
     return dump(notebook)
+
+
+def install_cell(where: Home, packages: list[str]):
+    """The first cell of a Colab notebook: fetches pha_lite and what else Colab lacks."""
+    sources = {"pha_lite": where.install}
+    for package in packages:
+        sources[package.removesuffix("-cpu").replace("-", "_")] = package
+    wanted = "".join(f'        "{m}": "{s}",\n' for m, s in sources.items())
+    source = INSTALL.format(wanted="{\n" + wanted + "    }").rstrip("\n")
+    return nbformat.v4.new_code_cell(source, id="install")
 
 
 def dump(notebook) -> str:
