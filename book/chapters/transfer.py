@@ -343,7 +343,7 @@ Markdown(
 #
 # ## How sure is it?
 #
-# Retrieval compares an input's {term}`embedding` $z_i$ with each
+# Retrieval compares an input's {term}`instance embedding` $z_i$ with each
 # {term}`prototype` $p_t$ by the cosine. Training divided these
 # cosines by a temperature $\tau$ and pushed them through a softmax,
 # so the same numbers, read the same way, are shares that sum to one:
