@@ -291,6 +291,13 @@ def _retrieve(commands) -> None:
         choices=("mean", "vote", "softmax"),
         help="rank for all texts together as one new task, instead of each text by itself",
     )
+    command.add_argument(
+        "--by",
+        choices=("prototypes", "instances"),
+        default="prototypes",
+        help="what to compare with; instances: the index saved with the model "
+        "(default %(default)s)",
+    )
 
 
 def _reproduce(commands) -> None:

@@ -165,9 +165,10 @@ def retrieve(args: argparse.Namespace) -> None:
             raise PHAError(f"--text {text!r}: give readable, non-empty text")
     model = _saved_model(args)
     if args.reduce:
-        found = {f"{len(texts)} texts together": model.retrieve(texts, args.k, reduce=args.reduce)}
+        scores = model.retrieve(texts, args.k, args.by, args.reduce)
+        found = {f"{len(texts)} texts together": scores}
     else:
-        found = {text: model.retrieve([text], args.k) for text in texts}
+        found = {text: model.retrieve([text], args.k, args.by) for text in texts}
     if args.json:
         return _print_json([{"text": text, "tasks": ranked} for text, ranked in found.items()])
     for text, ranked in found.items():

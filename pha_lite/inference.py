@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .checkpoint import digest
 from .errors import PHAError
 from .retriever import masked_mean
 
@@ -143,6 +144,25 @@ def embed(model: PHAModel, texts: Sequence[str], batch_size: int = 64) -> Tensor
             z = pooled if retriever is None else retriever(pooled)
             result[rows] = F.normalize(z.float(), dim=-1).cpu()
     return result
+
+
+def embedder_digest(model: PHAModel) -> str:
+    """Digest of all that `embed` reads of a model: embeddings of equal digests may be compared.
+
+    The backbone, tensors of the T5 that are tuned, encoder adapters that all tasks share, the
+    retriever, and the length at which texts are cut. Not what belongs to tasks: one may be added.
+    """
+    trained = model.trained
+    parts = {"t5": trained.t5, "retriever": trained.retriever}
+    if model.config.encoder == "shared":
+        parts["encoder"] = trained.encoder
+    tensors = {
+        f"{name}.{key}": tensor.detach().cpu()
+        for name, part in parts.items()
+        if part is not None
+        for key, tensor in part.state_dict().items()
+    }
+    return digest(tensors, f"{model.fingerprint()} {model.config.max_source_length}")
 
 
 def _batches(texts: list[str], batch_size: int, progress: bool = False):

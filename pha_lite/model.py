@@ -115,13 +115,28 @@ class PHAModel(PHACore):
         """
         return inference.embed(self, texts, batch_size)
 
-    def index_instances(self, texts: Sequence[str], tasks: str | Sequence[str]) -> None:
+    def index_instances(
+        self,
+        texts: Sequence[str],
+        tasks: str | Sequence[str],
+        kind: str = "flat",
+        **options,
+    ) -> None:
         """Remembers labelled instances for ``retrieve(by="instances")``.
 
-        The index holds embeddings of the moment: fill it again after further training. It is not
-        saved. Task names may be any, also such that the model does not know.
+        The index holds embeddings of the moment: fill it again after further training. It is saved
+        with the model (`save_pretrained`).
+
+        Args:
+            texts: n inputs.
+            tasks: one name for all of them or n names. Any will do, also such that the model does
+                not know.
+            kind: ``"flat"`` searches exactly; ``"ivf"`` and ``"hnsw"`` search nearly as well and
+                much faster where there are very many texts.
+            options: of ``"ivf"`` (nlist, nprobe) or ``"hnsw"`` (M, ef_construction, ef_search), see
+                `nearest.nearest_index`.
         """
-        transfer.index_instances(self, texts, tasks)
+        transfer.index_instances(self, texts, tasks, kind, **options)
 
     def retrieve(
         self, texts: Sequence[str], k: int = 3, by: str = "prototypes", reduce: str = "mean"
@@ -198,7 +213,10 @@ class PHAModel(PHACore):
         return copy.deepcopy(self, memo)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes ``model.safetensors`` (the trained part only) and ``config.json``, atomically."""
+        """Writes ``model.safetensors`` (the trained part only) and ``config.json``, atomically.
+
+        With an index (`index_instances`) it writes ``instances.safetensors``, too.
+        """
         saving.save(self, folder)
 
     @classmethod
@@ -211,6 +229,9 @@ class PHAModel(PHACore):
             folder: a folder, or ``"owner/name"`` on the hub.
             backbone: as in `from_backbone`; by default the one noted in the files.
 
+        An index of instances comes along from a folder, unless another encoder or retriever made
+        it: then a warning says so, and the model has none.
+
         Raises:
             PHAError: files are missing, cut off or changed, or made on another backbone.
         """
@@ -219,5 +240,8 @@ class PHAModel(PHACore):
     def push_to_hub(
         self, repo_id: str, private: bool | None = None, token: str | None = None, **commit
     ) -> str:
-        """Uploads what `save_pretrained` writes; returns the commit's address."""
+        """Uploads what `save_pretrained` writes; returns the commit's address.
+
+        An index of instances stays at home: it tells of the texts that it was made of.
+        """
         return saving.push(self, repo_id, private, token, **commit)

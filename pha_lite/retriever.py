@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import PHAError
-
-if TYPE_CHECKING:
-    import faiss
+from .nearest import from_tensor, nearest_index, search, to_tensor
 
 REDUCTIONS = ("mean", "vote", "softmax")
 NEIGHBOURS = 16  # instances that may vote for a text's task; our choice
@@ -57,9 +54,21 @@ class InstanceIndex:
     Args:
         embeddings: (n, e), normalised here.
         tasks: n task names.
+        kind: ``"flat"`` (exact), ``"ivf"`` or ``"hnsw"`` (nearly, and faster where there are many).
+        options: of this kind, see `nearest.nearest_index`.
+
+    Attributes:
+        index: the faiss index; ``index.nprobe`` and ``index.hnsw.efSearch`` may be set at any time.
+        names: the distinct task names, in the order of their first instance.
+        tasks: (n,) the position of every instance's task in `names`.
+        embedder: digest of what made the embeddings (`inference.embedder_digest`), if it is known.
+
+    >>> index = InstanceIndex(torch.eye(2), ["mood", "topic"])
+    >>> index.scores(torch.tensor([[1.0, 0.0]])).tolist()
+    [1.0, 0.0]
     """
 
-    def __init__(self, embeddings: Tensor, tasks: Sequence[str]):
+    def __init__(self, embeddings: Tensor, tasks: Sequence[str], kind: str = "flat", **options):
         if len(embeddings) != len(tasks) or not len(tasks):
             raise PHAError(
                 f"{len(embeddings)} texts and {len(tasks)} task names: give one name per text, "
@@ -69,7 +78,8 @@ class InstanceIndex:
         position = {name: t for t, name in enumerate(self.names)}
         self.tasks = torch.tensor([position[name] for name in tasks])
         embeddings = F.normalize(embeddings.float(), dim=-1).cpu()
-        self.index = flat_index(embeddings)
+        self.kind, self.embedder = kind, ""
+        self.index = nearest_index(embeddings, kind, **options)
         means = torch.zeros(len(self.names), embeddings.shape[1])
         means.index_add_(0, self.tasks, embeddings)
         # Not normalised: the inner product with such a mean is the mean cosine with its members.
@@ -78,7 +88,8 @@ class InstanceIndex:
     def scores(self, z: Tensor, reduce: str = "mean", temperature: float = 0.1) -> Tensor:
         """One score per task in `names`, over the normalised embeddings z (n, e) of some texts.
 
-        ``"mean"``: mean cosine between the texts and all indexed instances of the task.
+        ``"mean"``: mean cosine between the texts and all indexed instances of the task; exact with
+        every kind of index, as it needs the tasks' means only.
         ``"vote"``: its share among the texts' nearest neighbours.
         ``"softmax"``: the same share, a neighbour counting by softmax(cosine / temperature).
         """
@@ -86,12 +97,27 @@ class InstanceIndex:
         if reduce == "mean":
             return (z @ self.means.t()).mean(dim=0)
         cosines, rows = search(self.index, z, min(NEIGHBOURS, len(self.tasks)))
-        weights = torch.full_like(cosines, 1 / cosines.shape[1])
+        found = rows >= 0  # an approximate search may meet fewer
+        weights = found / found.sum(dim=1, keepdim=True).clamp(min=1)
         if reduce == "softmax":
-            weights = (cosines / temperature).softmax(dim=1)
+            weights = (cosines / temperature).masked_fill(~found, -torch.inf).softmax(dim=1)
         shares = torch.zeros(len(self.names))
-        shares.index_add_(0, self.tasks[rows.flatten()], weights.flatten())
+        shares.index_add_(0, self.tasks[rows[found]], weights[found])
         return shares / len(z)
+
+    def state(self) -> tuple[dict[str, Tensor], dict]:
+        """Tensors and a description in plain values: all that `restore` needs."""
+        tensors = {"index": to_tensor(self.index), "tasks": self.tasks, "means": self.means}
+        return tensors, {"kind": self.kind, "names": self.names, "embedder": self.embedder}
+
+    @classmethod
+    def restore(cls, tensors: dict[str, Tensor], about: dict) -> InstanceIndex:
+        """The index whose `state` this is."""
+        self = cls.__new__(cls)
+        self.kind, self.names, self.embedder = about["kind"], about["names"], about["embedder"]
+        self.tasks, self.means = tensors["tasks"], tensors["means"]
+        self.index = from_tensor(tensors["index"])
+        return self
 
 
 def prototype_scores(
@@ -119,21 +145,9 @@ def prototype_scores(
     return found[:, 0].bincount(minlength=count) / len(z)
 
 
-def flat_index(vectors: Tensor) -> faiss.Index:
-    """An exact inner-product index; with normalised vectors that is the cosine."""
-    try:
-        import faiss
-    except ImportError as error:
-        raise PHAError("retrieval needs faiss: pip install faiss-cpu.") from error
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(vectors.detach().numpy())
-    return index
-
-
-def search(index: faiss.Index, z: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k best of every query: cosines (n, k) in falling order, and rows (n, k)."""
-    cosines, rows = index.search(z.detach().float().cpu().numpy(), k)
-    return torch.from_numpy(cosines), torch.from_numpy(rows)
+def flat_index(vectors: Tensor):
+    """An exact inner-product index of faiss; with normalised vectors that is the cosine."""
+    return nearest_index(vectors)
 
 
 def ranked(names: Sequence[str], scores: Tensor, k: int) -> list[tuple[str, float]]:

@@ -4,12 +4,17 @@
 order included), the backbone's name and fingerprint, and a digest of it all: it is complete by
 itself, so one rename replaces an old model by a new one. ``config.json`` repeats the description
 for readers and for the hub.
+
+``instances.safetensors`` stands beside them where a model has an index of instances. It names the
+encoder and retriever that made its embeddings by their digest, so an index is never used with a
+model of another space, whichever of the files a dying process got to write.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +26,15 @@ from .checkpoint import digest, read_tensors, write_atomic, write_json
 from .config import PHAConfig
 from .errors import PHAError
 from .hub import check_hub, reason
+from .inference import embedder_digest
+from .retriever import InstanceIndex
 
 if TYPE_CHECKING:
     from .model import PHAModel
 
 FORMAT = "pha_lite.model.1"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+INSTANCES, INSTANCES_FORMAT = "instances.safetensors", "pha_lite.instances.1"
 
 
 def save(model: PHAModel, folder: str | Path) -> None:
@@ -47,12 +55,13 @@ def save(model: PHAModel, folder: str | Path) -> None:
     about["digest"] = _digest(tensors, about)
     write_atomic(folder / WEIGHTS, to_bytes(tensors, metadata={"about": json.dumps(about)}))
     write_json(folder / CONFIG, about)
+    save_instances(model, folder / INSTANCES)
 
 
 def load(cls: type[PHAModel], folder: str | Path, backbone=None) -> PHAModel:
     """`PHAModel.from_pretrained`."""
     weights, readable = _files(folder)
-    tensors, about = _read(weights)
+    tensors, about = _read(weights, FORMAT)
     _check_readable(readable, about)
     config = PHAConfig.from_dict(about["config"])
     if about.get("method", cls.method) != cls.method:
@@ -76,7 +85,37 @@ def load(cls: type[PHAModel], folder: str | Path, backbone=None) -> PHAModel:
         odd = sorted(set(wanted.items()) ^ set(found.items()))[0][0]
         raise PHAError(f"{weights}: tensor {odd!r} does not fit the configuration in the file.")
     model.trained.load_state_dict(tensors)
+    model.instances = load_instances(model, weights.with_name(INSTANCES))
     return model
+
+
+def save_instances(model: PHAModel, path: Path) -> None:
+    """Writes the model's index of instances; without one, removes that of an older model."""
+    if model.instances is None:
+        return path.unlink(missing_ok=True)
+    tensors, about = model.instances.state()
+    about |= {"format": INSTANCES_FORMAT, "embedder": about["embedder"] or embedder_digest(model)}
+    about["digest"] = _digest(tensors, about)
+    write_atomic(path, to_bytes(tensors, metadata={"about": json.dumps(about)}))
+
+
+def load_instances(model: PHAModel, path: Path) -> InstanceIndex | None:
+    """The index beside a model's weights. None if there is none, or another model embedded it.
+
+    Raises:
+        PHAError: the file is damaged.
+    """
+    if not path.is_file():
+        return None
+    tensors, about = _read(path, INSTANCES_FORMAT)
+    if about["embedder"] != embedder_digest(model):
+        warnings.warn(
+            f"{path} is left aside: its instances were embedded by another encoder or retriever "
+            "than this model's; call index_instances again.",
+            stacklevel=4,  # the caller of from_pretrained
+        )
+        return None
+    return InstanceIndex.restore(tensors, about)
 
 
 def push(model: PHAModel, repo_id: str, private=None, token=None, **commit) -> str:
@@ -87,6 +126,7 @@ def push(model: PHAModel, repo_id: str, private=None, token=None, **commit) -> s
     api = HfApi(token=token)
     with tempfile.TemporaryDirectory() as folder:
         save(model, folder)
+        (Path(folder) / INSTANCES).unlink(missing_ok=True)  # private texts may speak from them
         try:
             repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
             (Path(folder) / "README.md").write_text(_card(model, repo_id), encoding="utf-8")
@@ -115,9 +155,9 @@ def _files(folder: str | Path) -> tuple[Path, Path | None]:
         ) from error
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+def _read(path: Path, form: str) -> tuple[dict[str, Tensor], dict]:
     try:
-        tensors, about = read_tensors(path, FORMAT)
+        tensors, about = read_tensors(path, form)
         intact = about["digest"] == _digest(tensors, about)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise PHAError(

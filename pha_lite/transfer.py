@@ -14,18 +14,26 @@ import torch
 from torch import Tensor
 
 from .errors import PHAError
-from .inference import check_texts
+from .inference import check_texts, embedder_digest
 from .retriever import InstanceIndex, prototype_scores, ranked
 
 if TYPE_CHECKING:
     from .model import PHAModel
 
 
-def index_instances(model: PHAModel, texts: Sequence[str], tasks: str | Sequence[str]) -> None:
+def index_instances(
+    model: PHAModel,
+    texts: Sequence[str],
+    tasks: str | Sequence[str],
+    kind: str = "flat",
+    **options,
+) -> None:
     """`PHAModel.index_instances`."""
     texts = check_texts(texts, "texts", least=1)
     names = [tasks] * len(texts) if isinstance(tasks, str) else list(tasks)
-    model.instances = InstanceIndex(model.embed(texts), names)
+    index = InstanceIndex(model.embed(texts), names, kind, **options)
+    index.embedder = embedder_digest(model)
+    model.instances = index
 
 
 def retrieve(

@@ -290,6 +290,7 @@ BAD = [
     ("retrieve {root}/model --file {root}/blank.txt", "nothing to look up"),
     ("retrieve {root}/model --text good --k 0", "k=0"),
     ("retrieve {root}/model --text good --reduce max", "invalid choice: 'max'"),
+    ("retrieve {root}/model --text good --by instances", "call index_instances(texts, tasks)"),
     ("info {root}/nowhere", "no such folder"),
     ("pretrain", "--output"),
     ("pretrain --output {root}/new --corpus {root}/empty", "empty"),

@@ -203,6 +203,16 @@ def test_retrieve_ranks_texts_alone_and_together(run_folder, tmp_path, capfd):
     assert "3 texts together" in together
 
 
+def test_retrieve_compares_with_the_saved_instances(run_folder, tmp_path, capfd):
+    model = PHAModel.from_pretrained(run_folder)
+    model.index_instances(["the good film", "a slow train"], ["film", "train"], "hnsw")
+    model.save_pretrained(tmp_path / "indexed")
+    command = ["retrieve", tmp_path / "indexed", "--text", "a slow train", "--json"]
+    (found,) = json.loads(pha(capfd, *command, "--by", "instances"))
+    assert found["tasks"][0] == ["train", pytest.approx(1, abs=1e-5)]
+    assert {name for name, _ in found["tasks"]} == {"film", "train"}
+
+
 def test_info_says_what_there_is(run_folder, capfd):
     facts = json.loads(pha(capfd, "info", run_folder, "--json"))
     model = PHAModel.from_pretrained(run_folder)
