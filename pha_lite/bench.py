@@ -9,7 +9,6 @@ for the comparison: adapters generated for every *row*, and again at every step 
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from .adapter import bottleneck
 from .baselines import build
 from .config import PHAConfig
 from .errors import PHAError, unknown
+from .memory import added_peak
 from .model import PHAModel
 from .routing import Route
 
@@ -354,6 +354,4 @@ def peak(setting: Setting, group: str, name: str) -> float:
         base = torch.cuda.memory_allocated()
         getattr(bench, group)()[name]()()
         return round((torch.cuda.max_memory_allocated() - base) / 2**20, 1)
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    getattr(bench, group)()[name]()()
-    return round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024, 1)
+    return added_peak(lambda: getattr(bench, group)()[name]()())
