@@ -81,9 +81,7 @@ def judge(gap, p, wanted):
     if wanted == "as good":
         if -MARGIN < gap.low and gap.high < MARGIN:
             return "held"
-        return (
-            "refuted" if real and gap.mean < -MARGIN else "not shown"
-        )
+        return "refuted" if real and gap.mean < -MARGIN else "not shown"
     if not real:
         return "not shown"
     return "held" if gap.mean > 0 else "refuted"
