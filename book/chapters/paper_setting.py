@@ -47,7 +47,6 @@ import plotly.graph_objects as go
 import torch
 from IPython.display import Markdown
 from pha_lite import PHAConfig, load_backbone, plots, records
-from pha_lite.baselines import build
 from pha_lite.estimate import cost, sizes_of
 from pha_lite.reproduce import EXPERIMENTS, dry_run, plan
 from pha_lite.reproduce.known import NOT_KNOWN, PARAMETERS, beside
