@@ -162,6 +162,15 @@ def test_every_submission_gets_a_score_and_a_reason(graded, name):
     assert set(graded) == set(BROKEN)
 
 
+def test_right_answers_score_full_behind_the_fence(tmp_path):
+    """For each assignment, as it grades what students hand in: with other libraries, and limits."""
+    for path in assignments.sources():
+        (tmp_path / f"{path.stem}.ipynb").write_text(built(path.stem).solution)
+    for g in grade.grade_all(tmp_path, None, grade_worker.Limits(), quiet=True):
+        possible = sum(q.points for q in built(g.assignment).questions if not q.manual)
+        assert (g.score, g.reason) == (possible, "all tests passed"), g.name
+
+
 def test_grading_twice_gives_the_same_table(graded, folder, tmp_path):
     again = tmp_path / "again"
     again.mkdir()

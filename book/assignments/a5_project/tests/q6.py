@@ -32,9 +32,11 @@ def test_form(record):
 @test_case(points=0, hidden=False)
 def test_lengths(record):
     for name in ('first_scores', 'second_scores'):
+        assert isinstance(record[name], list), f'{name} is no list yet'
         assert len(record[name]) == len(record['seeds']), f"{len(record['seeds'])} seeds and {len(record[name])} {name}: every seed runs both arms"
 
 @test_case(points=0, hidden=False)
 def test_spread(record):
     scores = (record['first_scores'], record['second_scores'])
-    assert any((len(set(arm)) > 1 for arm in scores)), 'no score changes with the seed: does `score` use it, or is every score at its limit? Then choose a harder task.'
+    lists = [arm for arm in scores if isinstance(arm, list)]
+    assert any((len(set(arm)) > 1 for arm in lists)), 'no score changes with the seed: does `score` use it, or is every score at its limit? Then choose a harder task.'
