@@ -111,6 +111,8 @@ def test_no_solution_and_no_hidden_test_reaches_a_student(name):
         assert not any(word in p.read_text() for p in files), word
     for question, text in one.public.items():
         tests = check.cases(text)
+        # The public package has to check a notebook of any variant.
+        assert "VARIANT" not in text.split("name =")[1], question
         assert tests and not any(case.hidden or case.points for case in tests), question
 
 

@@ -50,6 +50,7 @@ name: {name}
 init_cell: false
 export_cell: false
 runs_on: colab
+python_version: "3.11"
 tests:
   files: true
   ok_format: false

@@ -659,14 +659,6 @@ print(answer_6)
 
 
 # %%
-def test_variant(env):
-    assert env.get("VARIANT") == VARIANT, (
-        f"VARIANT must be {VARIANT}, got {env.get('VARIANT')}: set it "
-        "back and run the notebook from the top"
-    )
-
-
-# %%
 def test_by_hand(dead):
     x = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
     down = torch.tensor([[1.0, -1.0, -1.0], [1.0, -1.0, 2.0]])
@@ -717,7 +709,10 @@ def test_bias(dead):
 
 # %%
 # Hidden (2 points): the number itself
-def test_number_of_the_variant(answer_6):
+def test_number_of_the_variant(answer_6, env):
+    assert env.get("VARIANT") == VARIANT, (
+        f"the variant is {VARIANT}, not {env.get('VARIANT')}"
+    )
     from pha_lite import load_backbone, load_suite
 
     t5, tokenizer = load_backbone("tiny")

@@ -677,14 +677,6 @@ print(answer_7)
 
 
 # %%
-def test_variant(env):
-    assert env.get("VARIANT") == VARIANT, (
-        f"VARIANT must be {VARIANT}, got {env.get('VARIANT')}: set it "
-        "back and run the notebook from the top"
-    )
-
-
-# %%
 def test_by_hand(false_share):
     z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     tasks = torch.tensor([0, 0, 1, 2])
@@ -734,7 +726,10 @@ def test_by_loops(false_share):
 
 # %%
 # Hidden (3 points): the number itself
-def test_number_of_the_variant(answer_7):
+def test_number_of_the_variant(answer_7, env):
+    assert env.get("VARIANT") == VARIANT, (
+        f"the variant is {VARIANT}, not {env.get('VARIANT')}"
+    )
     from pha_lite import PHAModel, load_suite
     from pha_lite.paths import data_dir
     from pha_lite.suite import RULES

@@ -492,14 +492,6 @@ record
 
 
 # %%
-def test_variant(env):
-    assert env.get("VARIANT") == VARIANT, (
-        f"VARIANT must be {VARIANT}, got {env.get('VARIANT')}: set it "
-        "back and run the notebook from the top"
-    )
-
-
-# %%
 def test_form(record):
     texts = "question prediction first second answer".split()
     for name in texts:

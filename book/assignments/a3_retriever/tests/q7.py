@@ -11,10 +11,6 @@ name = "q7"
 points = 6
 
 @test_case(points=0, hidden=False)
-def test_variant(env):
-    assert env.get('VARIANT') == VARIANT, f"VARIANT must be {VARIANT}, got {env.get('VARIANT')}: set it back and run the notebook from the top"
-
-@test_case(points=0, hidden=False)
 def test_by_hand(false_share):
     z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     tasks = torch.tensor([0, 0, 1, 2])
