@@ -50,12 +50,14 @@
       for (let k = 1.2; k > .6 && block.scrollWidth > block.clientWidth + 1; k -= .05)
         block.style.fontSize = `${k}em`;
     const base = parseFloat(getComputedStyle(body).fontSize);
-    for (let k = 1; k > .5 && high(); k -= .04) body.style.fontSize = `${base * k}px`;
+    const columns = slide.matches(".long");
+    for (let k = 1; k > .5 && (high() || (columns && wide())); k -= .04) body.style.fontSize = `${base * k}px`;
     for (let k = .8; table && k > .5 && wide(); k -= .04) table.style.fontSize = `${k}em`;
   };
   const tell = () => {
     if (!speaker || speaker.closed) return;
-    const next = slides[at + 1], head = next ? next.querySelector("header").textContent : "the end";
+    const next = slides[at + 1], parts = next ? [...next.querySelector("header").children] : [];
+    const head = next ? parts.map(part => part.textContent).join(": ") : "the end";
     speaker.document.body.innerHTML = `<p>${at + 1} of ${slides.length}; next: <b></b></p>`
       + slides[at].querySelector(".notes").innerHTML;
     speaker.document.querySelector("b").textContent = head;
