@@ -1,0 +1,14 @@
+from otter.test_files import test_case
+import torch
+from pha_lite.check import choice, same, shaped
+
+VARIANT = 1
+
+OK_FORMAT = False
+
+name = "q8"
+points = 1
+
+@test_case(points=0, hidden=False)
+def test_letter(answer_8):
+    choice(answer_8, 'abcd', 'answer_8')
