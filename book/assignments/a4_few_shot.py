@@ -495,7 +495,9 @@ def test_every_step(tune):
                 root = (second / (1 - 0.999**i)).sqrt() + 1e-8
                 v = v - lr * first / (1 - 0.9**i) / root
             got = tune(
-                lambda v: size * ((mix @ v - aim) ** 4).sum(),
+                lambda v, size=size: (
+                    size * ((mix @ v - aim) ** 4).sum()
+                ),
                 start,
                 steps,
                 lr,
