@@ -566,8 +566,8 @@ fig.update_xaxes(range=[81, 87])
 # and tables; `pha_lite/estimate.py` the counts, which
 # `tests/test_estimate.py` holds against PyTorch's.
 #
-# **Next.** The reference: every equation of the paper beside the
-# line that computes it.
+# **Next.** [Scale and speed](scale_and_speed.ipynb): where the time
+# goes, and what thousands of tasks ask for.
 
 # %%
 spent = time.perf_counter() - began

@@ -50,6 +50,7 @@ import pha_lite
 import plotly.graph_objects as go
 import torch
 from IPython.display import Markdown
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers.modeling_outputs import BaseModelOutput
 
@@ -108,7 +109,6 @@ Markdown(records.run_time("scale_and_speed"))
 EACH = 4  # rows of every task in a batch
 
 suite, (t5, tokenizer) = load_suite(seed=SEED), load_backbone("tiny")
-t5.set_attn_implementation("eager")
 t5.requires_grad_(False)
 backbone = t5, tokenizer
 eight = suite.train_tasks[:8]
@@ -124,7 +124,8 @@ def batch_of(model, names, each):
 
 def operations(work):
     """Operations of the matrix products in some work."""
-    with FlopCounterMode(display=False) as counter:
+    counter = FlopCounterMode(display=False)
+    with sdpa_kernel(SDPBackend.MATH), counter:
         work()
     return counter.get_total_flops()
 
