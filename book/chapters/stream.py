@@ -5,7 +5,7 @@
 #     language: python
 #     name: python3
 #   pha:
-#     colab: []
+#     colab: [faiss-cpu]
 #     quick: {BASE_STEPS: 3, STEPS: 2, N: 8, ROWS: 6, KEPT: 2, PAIRS: [time]}
 # ---
 
