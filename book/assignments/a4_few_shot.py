@@ -148,7 +148,8 @@ def test_nested(draw_episode):
         for k in (1, 3, 4, 9, 16):
             few = set(map(int, draw_episode(answers, 9, k, 5, seed)[0]))
             assert before <= few, (
-                f"seed {seed}: rows of a smaller k are missing at {k}"
+                "with the same seed, rows of a smaller k are missing "
+                "among those of a larger one"
             )
             before = few
 
@@ -242,7 +243,7 @@ def test_one_text(prototype_scores):
 
 
 # %%
-# Hidden: lengths that count, the mean before the cosine, votes
+# Hidden (2 points): lengths that count, the mean first, votes
 def test_mean_of_cosines(prototype_scores):
     torch.manual_seed(1)
     for k, T in ((1, 2), (4, 24), (5, 5), (16, 3)):
@@ -338,8 +339,8 @@ def test_twice_the_same(random_start):
             random_start("time/museum", known, seed) for _ in "abc"
         }
         assert len(found) == 1, (
-            f"seed {seed} gave {len(found)} different names in three "
-            "calls with the same arguments"
+            "three calls with the same arguments must give one name, not "
+            "several"
         )
         assert found <= set(known), f"{found} are no known names"
 
@@ -477,7 +478,7 @@ def test_no_step(tune):
 
 
 # %%
-# Hidden: gradients add up, weight decay, no clipping, a step too many
+# Hidden (2.5 points): sums, decay, no clipping, a step too many
 def test_every_step(tune):
     torch.manual_seed(1)
     mix, aim = torch.randn(5, 5), torch.randn(5)
