@@ -231,6 +231,7 @@ def test_otter_says_the_same(name):
     from otter.test_files.exception_test import ExceptionTestFile
 
     assert create_test_file
+    digits = re.compile(r"\d[\d.e-]*")  # a wrong answer may draw at random
     spaces = [solved(name)]
     for question, _, code in wrong_answers(name)[::6]:
         space = dict(solved(name), asked=question)
@@ -246,7 +247,9 @@ def test_otter_says_the_same(name):
             for mine, result in zip(ours, theirs.test_case_results, strict=True):
                 assert (mine is None) == result.passed
                 if mine is not None and "AssertionError" in result.message:
-                    assert result.message.endswith(mine.strip("'"))
+                    assert digits.sub("0", result.message).endswith(
+                        digits.sub("0", mine.strip("'"))
+                    )
             if space is spaces[0]:
                 points = next(q.points for q in built(name).questions if q.name == question)
                 assert theirs.score == theirs.possible == points

@@ -11,7 +11,7 @@ import pytest
 from assigned import assignments, built, cells, grade, grade_worker
 
 NAME = "a1_adapters"
-LIMITS = grade_worker.Limits(cell=3.0, total=60.0)
+LIMITS = grade_worker.Limits(cell=5.0, total=90.0)
 
 
 def submission(replace: dict[str, str] | None = None, extra: str = "", **metadata) -> dict:
@@ -95,12 +95,12 @@ BROKEN = {
             {"def adapter_size": "while True:\n    try:\n        1\n    except Exception: 2"}
         ),
         24,
-        r"code cell \d+: stopped after 3 seconds; q1: adapter_size is not defined",
+        r"code cell \d+: stopped after 5 seconds; q1: adapter_size is not defined",
     ),
     "endless answer": (
         submission({"def adapter_size": "def adapter_size(d, b):\n    while True: pass"}),
         24,
-        "q1: stopped after 3 seconds",
+        "q1: stopped after 5 seconds",
     ),
     "missing": (submission({"def hang": None}), 22, "q5: hang is not defined yet"),
     "renamed": (
