@@ -14,6 +14,9 @@ import torch
 from pha_lite.config import PHAConfig
 from pha_lite.model import PHAModel
 
+# The tests' models are so small that a second thread costs more than it brings.
+torch.set_num_threads(1)
+
 WORDS = (
     "yes no good bad maybe the a film hotel book was is not very and of it dull bright slow warm "
     "cold sky rain team match goal vote law bread soup train river one two three four five six"

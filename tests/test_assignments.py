@@ -174,7 +174,8 @@ def test_the_page_lists_it(name):
 @each
 def test_the_solution_scores_full(name):
     got = verdicts(name, solved(name))
-    assert got == {q.name: q.points for q in built(name).questions if not q.manual}
+    full = {q.name: q.points for q in built(name).questions if not q.manual}
+    assert got == pytest.approx(full)  # thirds of a point do not add up exactly
     assert all(result.passed for result in solved(name)["grader"].check_all())
 
 
