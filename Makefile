@@ -28,8 +28,8 @@ assignments: $(STAMP) ## write solutions, all tests and Gradescope's archives in
 	$(BIN)/python tools/assignments.py build
 
 grade: $(STAMP) ## grade SUBMISSION=, a notebook or a folder of them, into tables in grades/
-	@test -n "$(SUBMISSION)" || { echo 'make grade SUBMISSION=a notebook or a folder [ASSIGNMENT=a1]' >&2; exit 2; }
-	$(BIN)/python tools/grade.py "$(SUBMISSION)" $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)")
+	@test -n "$(SUBMISSION)" || { echo 'make grade SUBMISSION=a notebook or a folder [ASSIGNMENT=a1] [OUT=grades]' >&2; exit 2; }
+	$(BIN)/python tools/grade.py "$(SUBMISSION)" $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)") $(if $(OUT),--out "$(OUT)")
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
