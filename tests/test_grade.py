@@ -15,13 +15,15 @@ LIMITS = grade_worker.Limits(cell=5.0, total=90.0)
 
 
 def submission(replace: dict[str, str] | None = None, extra: str = "", **metadata) -> dict:
-    """The solved notebook, with some of its cells replaced by what a student wrote.
+    """The solved notebook without its checks, some cells replaced by what a student wrote.
 
     Args:
         replace: how the cell begins -> its new source; None deletes it.
         extra: a cell at the end.
     """
     notebook = json.loads(built(NAME).solution)
+    checks = [c for c in notebook["cells"] if "".join(c["source"]).startswith("grader.check")]
+    notebook["cells"] = [cell for cell in notebook["cells"] if cell not in checks]
     for start, source in (replace or {}).items():
         (cell,) = [c for c in notebook["cells"] if "".join(c["source"]).startswith(start)]
         cell["source"] = source
