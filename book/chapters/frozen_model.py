@@ -561,12 +561,12 @@ LAYER, HEAD = 2, 3
 
 ids = tokenizer(TEXT, return_tensors="pt")["input_ids"]  # (1, S)
 length = ids.shape[1]  # S
-t5.set_attn_implementation("eager")
+t5.encoder.set_attn_implementation("eager")
 with torch.no_grad():
     seen = t5.encoder(
         ids, output_attentions=True, output_hidden_states=True
     )
-t5.set_attn_implementation("sdpa")
+t5.encoder.set_attn_implementation("sdpa")
 
 bias = position_bias(table, length, length)  # (H, S, S)
 layer = t5.encoder.block[LAYER].layer[0]
@@ -682,10 +682,12 @@ print(f"forgotten mask: the states move by {gap:.0%} of their length")
 
 # %%
 start = torch.zeros(1, 1, dtype=torch.long)
-t5.set_attn_implementation("eager")
+for stack in (t5.encoder, t5.decoder):
+    stack.set_attn_implementation("eager")
 with torch.no_grad():
     read = t5(ids, decoder_input_ids=start, output_attentions=True)
-t5.set_attn_implementation("sdpa")
+for stack in (t5.encoder, t5.decoder):
+    stack.set_attn_implementation("sdpa")
 
 self_attention, cross, forward = t5.decoder.block[0].layer
 h = t5.decoder.embed_tokens(start)[0]  # (1, d)
