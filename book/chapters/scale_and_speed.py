@@ -274,7 +274,8 @@ def costs(group, found):
     """Milliseconds and memory of every contender, by T5."""
     parts = []
     for size, record in found.items():
-        rows = record["groups"].get(group, {})
+        if not (rows := record["groups"].get(group)):
+            continue
         lines = [f"**{size}** ({shape(record['settings'])})", ""]
         lines += ["| | ms | CPU ms | peak MiB |", "|---|--:|--:|--:|"]
         for name, row in rows.items():
