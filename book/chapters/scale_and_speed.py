@@ -303,10 +303,13 @@ ratios("training", benches())
 costs("training", benches())
 
 # %% [markdown]
-# *What to see, once there is a figure:* how far is PHA from the
+# *What to see:* how far is PHA from the
 # limit, and does its quartile bar overlap with LoRA's? Does the order
 # of the contenders follow the operations counted above? Where it does
-# not, something other than matrix products takes the time.
+# not, something other than matrix products takes the time. Writing
+# the adapters of eight tasks costs the same for eight rows as for a
+# hundred: with so few rows it weighs most, and it is nearly all that
+# is left where the encoder's output is kept.
 #
 # ## Once per distinct task
 #
@@ -650,7 +653,7 @@ crowd_figure(scale) if scale else missing("scale")
 crowd_table(scale) if scale else missing("scale")
 
 # %% [markdown]
-# *What to see, once there is a figure:* does the lower line rise at
+# *What to see:* does the lower line rise at
 # all? The gap between the lines is the price of many *distinct* tasks
 # in a batch: that many adapters are written and applied.
 #
@@ -898,7 +901,7 @@ search_figure(scale) if scale else missing("scale")
 search_table(scale) if scale else missing("scale")
 
 # %% [markdown]
-# *What to see, once there is a figure:* from how many instances on is
+# *What to see:* from how many instances on is
 # exact search too slow *for you*? Which of the two approximate
 # indexes reaches your recall first, and what does it ask for in
 # building time and in memory? At ten thousand instances the answer
