@@ -16,10 +16,10 @@ import argparse
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -43,29 +43,30 @@ MOST_LATE = 5  # processes that may end before their moment, per kill that count
 
 def run(folder: Path) -> None:
     """The run: a function of nothing but its folder."""
+    torch.set_num_threads(1)
     suite = load_suite()
     tasks = {name: suite[name].sample(ROWS) for name in TASKS}
     model = PHAModel.from_backbone("tiny", PHAConfig.tiny(tasks=list(TASKS), dropout=DROPOUT))
     train(model, tasks, SETTINGS, folder, progress=False)
 
 
-def in_a_process(folder: Path, moment: float | None = None) -> bool:
-    """Run in a forked process, which is killed after so many seconds; whether that came in time.
+# A process is forked from a server that has imported all this and computed nothing: importing takes
+# longer than the run, and torch's threads do not survive a fork.
+SERVER = get_context("forkserver")
 
-    Forked, because importing takes longer than the run, and a kill there would show nothing.
-    """
-    child = os.fork()
-    if child == 0:
-        run(folder)
-        os._exit(0)
-    if moment is not None:
-        time.sleep(moment)
-        os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
-    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-    if status and not (killed and moment is not None):
-        raise SystemExit(f"the run itself failed (status {status}); its message is above")
-    return killed
+
+def in_a_process(folder: Path, moment: float | None = None) -> bool:
+    """Run in another process, which is killed after so many seconds; whether that came in time."""
+    process = SERVER.Process(target=run, args=(folder,))
+    process.start()
+    process.join(moment)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return True
+    if process.exitcode:
+        raise SystemExit(f"the run itself failed ({process.exitcode}); its message is above")
+    return False
 
 
 def differences(one: Path, two: Path) -> list[str]:
@@ -126,10 +127,10 @@ def main() -> int:
         parser.error("--kills: at least 1")
     if not hasattr(os, "fork"):
         parser.error("needs fork, as Linux and macOS have it")
-    torch.set_num_threads(1)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads do not survive a fork
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    SERVER.set_forkserver_preload(["pha_lite.train", "transformers.models.t5.modeling_t5"])
     draw, home = random.Random(args.seed), Path(tempfile.mkdtemp(prefix="kills"))
-    run(home / "warm")  # reads what is read once, so that the next one takes its usual time
+    in_a_process(home / "warm")  # the server imports, so that the next one takes its usual time
     began = time.monotonic()
     in_a_process(home / "peace")
     whole = time.monotonic() - began
