@@ -326,6 +326,18 @@ for size in ("small", "base"):
     )
 
 # %%
+kills = known("kills")
+if kills:
+    count = len(kills["kills"])
+    facts.append(
+        (
+            "A run that is killed goes on to the same bits",
+            f"{kills['equal']} of {count}, killed at random moments",
+            "held" if kills["equal"] == count else "refuted",
+        )
+    )
+
+# %%
 stream = known("stream")
 if stream:
     runs = [r for r in stream["rows"] if r["strategy"] == "prototype"]
