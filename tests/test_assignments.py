@@ -198,7 +198,10 @@ def test_a_wrong_answer_does_not_score_full(name, question, what, code):
     exec(compile(code, what, "exec"), space)
     space.pop("grader")
     points = next(q.points for q in built(name).questions if q.name == question)
-    assert verdicts(name, space, question)[question] < points
+    got = verdicts(name, space, question)[question]
+    assert got < points
+    if most := re.search(r"\(at most ([\d.]+)\)", what):  # it misses the point of the question
+        assert got <= float(most[1]) + 1e-9
 
 
 # --- variants -------------------------------------------------------------------------------------

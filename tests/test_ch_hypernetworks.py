@@ -49,6 +49,14 @@ def test_one_call_equals_the_naive_loop(chapter, net):
                 torch.testing.assert_close(got[layer, t], want)
 
 
+def test_adapters_span_one_direction_fewer_than_the_heads_read(net):
+    # The scale and shift of the layer norm are drawn at random here: training changes nothing.
+    written = net(torch.randn(60, E, dtype=torch.double))
+    matrix = torch.cat([part[0].flatten(1) for part in written], dim=1).detach()
+    values = torch.linalg.svdvals(matrix - matrix.mean(0))
+    assert (values > 1e-9 * values[0]).sum() == OUT - 1
+
+
 def test_per_task_equals_per_row_with_its_gradient(chapter, net):
     ids = torch.tensor([5, 2, 5, 0, 5, 2, 0])  # uneven, out of order, tasks missing
     h = torch.randn(len(ids), 3, D, dtype=torch.double)

@@ -61,11 +61,11 @@ requirements:
 """
 FACTS = """\
 **Points:** {points}, {manual} of them read by your teacher.
-**Time:** about {time}, our guess.
+**Time:** about {time}, our guess, without the reading.
 **Read before:** {chapters}.
 
 Write your answers where you find `...`. Then run the cell `grader.check(...)` below them: it runs
-the public tests of that question and says what is wrong. Public tests give no points. The points
+the public tests of that question and says what they found. Public tests give no points. The points
 come from hidden tests, which run when you have handed in, on other numbers than those you see.
 Names of functions and variables must stay as they are; cells of your own are welcome anywhere.
 """
@@ -335,7 +335,7 @@ def table(made: list[Assignment], where: Home) -> str:
 
 **Goal:** {one.meta["goal"]}. **Read before:** {chapters}.
 **Points:** {one.points:g}, {by_hand:g} of them read by a teacher.
-**Time:** about {duration(one.meta["minutes"])}, our guess.
+**Time:** about {duration(one.meta["minutes"])}, our guess, without the reading.
 
 [Open it on Colab]({opened}), or take {{download}}`the notebook <{folder}/{one.name}.ipynb>`.
 

@@ -332,7 +332,7 @@ plots.lines(
 )
 
 # %%
-even = math.ceil(sum(base.values()) / (BASE["layers"] * one - 64))
+even = sum(base.values()) // (BASE["layers"] * one - 64) + 1
 more = BASE["layers"] * one
 Markdown(
     f"From **{even} tasks** on the hypernetwork is the smaller one. "
@@ -1257,9 +1257,10 @@ Markdown("\n".join(lines))
 # ```
 #
 # 31. By {eq}`eq-hypernetworks-mix` at most 32, one for each number in
-# $x$, and the layer norm takes one away: its output sums to zero as
-# long as its scale and shift are at their start. However many tasks
-# there are, their adapters share these directions.
+# $x$, and the layer norm takes one away: before its scale and shift,
+# its output sums to zero. Training does not bring the 32nd back: a
+# scale adds no direction, and the mean row takes the shift with it.
+# However many tasks there are, their adapters share these directions.
 # ````
 
 # %% [markdown]

@@ -1,7 +1,7 @@
 """Plausible wrong answers to assignment 2, a cell each: `# %% question: what is wrong`.
 
 A test runs each in place of the right answer, in a notebook whose other answers are right. None
-may score full points.
+may score full points. One that misses the point of its question says how much it may score.
 """
 
 # ruff: noqa: B905, F811, F821
@@ -170,7 +170,7 @@ def write(net, v):
     )
 
 
-# %% q4: the two fans exchanged
+# %% q4: the two fans exchanged (at most 1.5)
 def start(net, s=1e-3):
     for head, fan in (
         (net.down, net.b),
@@ -183,7 +183,7 @@ def start(net, s=1e-3):
         nn.init.zeros_(head.bias)
 
 
-# %% q4: bias heads with the fans of their matrices
+# %% q4: bias heads with the fans of their matrices (at most 1.5)
 def start(net, s=1e-3):
     for head, fan in (
         (net.down, net.d),
@@ -243,7 +243,7 @@ def start(net, s=1e-3):
         nn.init.zeros_(head.bias)
 
 
-# %% q4: always 64
+# %% q4: always 64 (at most 1.5)
 def start(net, s=1e-3):
     for head, fan in (
         (net.down, net.d),
@@ -271,6 +271,18 @@ def start(net, s=1e-3):
         nn.init.zeros_(head.bias)
 
 
+# %% q4: positive numbers only (at most 1)
+def start(net, s=1e-3):
+    for head, fan in (
+        (net.down, net.d),
+        (net.up, net.b),
+        (net.down_bias, 1),
+        (net.up_bias, 1),
+    ):
+        nn.init.uniform_(head.weight, 0, s * (3 / (head.in_features * fan)) ** 0.5)
+        nn.init.zeros_(head.bias)
+
+
 # %% q4: zeros
 def start(net, s=1e-3):
     for head in (net.down, net.up, net.down_bias, net.up_bias):
@@ -288,6 +300,13 @@ def pays_from(hyper, own, e):
     return None if own <= e else -(-hyper // (own - e))
 
 
+# %% q5: rounded up, so that a tie is enough
+def pays_from(hyper, own, e):
+    import math
+
+    return None if own <= e else math.ceil(hyper / (own - e))
+
+
 # %% q5: rounded to the nearest
 def pays_from(hyper, own, e):
     return None if own <= e else round(hyper / (own - e) + 0.5)
@@ -303,7 +322,7 @@ def pays_from(hyper, own, e):
     return hyper // (own - e) + 1
 
 
-# %% q6: as released
+# %% q6: as released (at most 1)
 def per_task(make, prototypes, ids, h):
     return per_row(make, prototypes, ids, h)
 
@@ -316,7 +335,7 @@ def per_task(make, prototypes, ids, h):
     return out
 
 
-# %% q6: a call for each task
+# %% q6: a call for each task (at most 1)
 def per_task(make, prototypes, ids, h):
     out = torch.zeros_like(h)
     for t in ids.unique():
@@ -325,7 +344,7 @@ def per_task(make, prototypes, ids, h):
     return out
 
 
-# %% q6: rows stay in the order of their tasks
+# %% q6: rows stay in the order of their tasks (at most 1.5)
 def per_task(make, prototypes, ids, h):
     tasks, sizes = ids.unique(return_counts=True)
     parts = h[ids.argsort(stable=True)].split(sizes.tolist())
@@ -333,7 +352,7 @@ def per_task(make, prototypes, ids, h):
     return torch.cat([bottleneck(x, w) for x, w in zip(parts, written)])
 
 
-# %% q6: back by the wrong permutation
+# %% q6: back by the wrong permutation (at most 1.5)
 def per_task(make, prototypes, ids, h):
     tasks, sizes = ids.unique(return_counts=True)
     order = ids.argsort(stable=True)
@@ -359,7 +378,7 @@ def per_task(make, prototypes, ids, h):
     return h
 
 
-# %% q6: cut off from the gradient
+# %% q6: cut off from the gradient (at most 3.5)
 def per_task(make, prototypes, ids, h):
     tasks, group = ids.unique(return_inverse=True)
     out = torch.zeros_like(h)

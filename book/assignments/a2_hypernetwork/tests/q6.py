@@ -32,6 +32,10 @@ def test_calls(per_task):
         parts = [torch.ones(len(vectors), *s) for s in shapes]
         return AdapterWeights(*parts)
     ids = torch.tensor([3, 0, 3, 3, 0])
-    per_task(make, torch.randn(6, 4), ids, torch.randn(5, 3, 2))
+    h = torch.arange(30.0).view(5, 3, 2)
+    out = per_task(make, torch.randn(6, 4), ids, h)
     assert len(seen) == 1, f'make must be called once, not {len(seen)} times'
     assert seen == [2], f'make got {seen[0]} vectors for rows of the tasks 3, 0, 3, 3, 0: two distinct tasks need two'
+    want = (h.sum(dim=-1, keepdim=True) + 2).expand(5, 3, 2)
+    what = 'per_task for these rows, with the same adapter for all tasks'
+    same(out, want, what, 'Is each row back at its place?')

@@ -11,7 +11,9 @@ points = 5
 
 @test_case(points=0, hidden=False)
 def test_four_texts(swap_cost):
-    rows = {'source': ['a', 'b', 'c', 'd'], 'target': ['yes'] * 4}
+    from pha_lite.tasks import Task
+    columns = {'source': list('abcd'), 'target': ['yes'] * 4}
+    rows = Task.from_rows('four/texts', {'test': columns})['test']
     said = {'mine': ['yes'] * 4, 'yours': ['yes', 'no', 'no', 'no']}
     same(swap_cost(lambda texts, name: said[name], rows, 'mine', 'yours'), 0.75, 'swap_cost where the own prototype gets 4 of 4 texts right and the other 1 of 4')
 
