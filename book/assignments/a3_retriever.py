@@ -531,7 +531,9 @@ def test_gradient(prototype_loss):
 # *one* new task resemble most. The score of a task is the mean, over
 # the texts, of the cosine between the text's point and the task's
 # prototype. Return a list of at most `most` pairs (name, score), best
-# first, scores as plain numbers. `names` are the prototypes' names.
+# first, scores as plain numbers. `names` are the prototypes' names. If
+# there are fewer than `most` tasks, return all of them. Tasks with
+# equal scores may come in any order.
 
 # %% [raw]
 # # BEGIN SOLUTION
@@ -622,6 +624,9 @@ def test_how_many(retrieve):
 # Here are four training texts from each of 24 tasks, as the retriever
 # of a trained PHA sees them. `shown` numbers what a text shows of its
 # task: the kind of input and the surface that it is about.
+# (`RULES[rule].kind` is the function that draws a rule's inputs, and
+# its `__name__` is the kind's name: `review` for `time` as well as for
+# `sentiment`.)
 
 # %%
 model = PHAModel.from_pretrained(data_dir() / "pha" / "tiny")

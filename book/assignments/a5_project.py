@@ -170,7 +170,8 @@ def test_no_spread(paired_interval):
 # spread)`: the smallest whole n, at least 2, for which the half width
 # $t_{n-1}\,\mathit{spread}/\sqrt n$ is smaller than the effect. It is
 # a rough rule: with so many seeds you still miss a true effect of this
-# size about every second time.
+# size about every second time. `effect` is always above zero: no
+# number of seeds tells an effect of zero from zero.
 
 # %% [raw]
 # # BEGIN SOLUTION
@@ -339,12 +340,16 @@ def test_right(answer_4):
 #   `"all"`?
 # - What is worth more: twice the examples, or twice the steps?
 # - Do wrong labels hurt a retrieved start less than a fresh one?
-#   `load_suite(noise=0.2)` makes them.
+#   `load_suite(seed=VARIANT, noise=0.2)` makes them, among training
+#   rows only: validation and test rows keep their right labels.
 # - Is the prototype of a rival, a task that reads the same texts, a
 #   worse start than that of a stranger? See `suite.rivals`.
 # - Does `start="loss"`, which reads the k answers, beat
 #   `start="retrieved"`, which does not?
-# - Do balanced examples help? `task.sample(..., balanced=False)`.
+# - Do balanced examples help? `adapt` always balances what it draws
+#   from a task. For unbalanced ones cut the task to exactly k rows
+#   first, `task.sample(k, seed=seed)`, and give that to `adapt` with
+#   the same k: then nothing is left to choose.
 #
 # One run of few-shot transfer is a line, and `.before` and `.after` are
 # accuracies on the same 100 query rows for every seed:
@@ -376,6 +381,11 @@ def test_right(answer_4):
 # | arms | they differ in one thing; what is the same in both |
 # | data | which tasks and rows, what a seed draws, and that nothing is chosen by the rows that give the score |
 # | reading | how many seeds and why; which intervals will mean yes, no and open |
+#
+# For *no* you need a margin: the smallest difference that you would
+# care about. An interval that lies within the margin around zero says
+# no, even if `record` of q6 calls it `"open"`; one that holds zero and
+# reaches beyond the margin says nothing.
 
 # %% [raw]
 # # BEGIN SOLUTION
@@ -423,11 +433,25 @@ def test_right(answer_4):
 # - `first_scores` and `second_scores`: lists in the order of `seeds`;
 # - `interval`: what q1 says of first minus second;
 # - `answer`: `"first"` if the interval lies above zero, `"second"` if
-#   below, and `"open"` if it holds zero.
+#   below, and `"open"` if it holds zero. Your margin, and with it a
+#   *no*, belongs to the report.
 #
-# Grading runs `score` for your first seed again, and compares. It stops
-# a cell after one minute. If yours takes longer, run it once and write
-# the two lists into the notebook in place of the call.
+# If all seeds share one task, its query rows and one model, then what
+# is special about these is in every difference alike, and no number of
+# seeds averages it out. Your interval then speaks for this task, these
+# rows and this model, and for other draws of examples. Say so in the
+# report.
+#
+# `record` has two arms and no more. A control that you measure, such
+# as a third arm, goes into a cell of its own below it, with the same
+# seeds and the same `score`, and into the report.
+#
+# Grading runs `score` for your first seed again, once for each arm,
+# and compares. It stops a cell after one minute, and this comparison,
+# too: if both calls together take longer, its two points are lost, so
+# take fewer rows or steps. If only the cell with all seeds takes
+# longer, run it once and write the two lists into the notebook in
+# place of the calls.
 
 # %% [raw]
 # # BEGIN SOLUTION

@@ -22,4 +22,17 @@ def test_twice_the_same(random_start):
     for seed in range(5):
         found = {random_start('time/museum', known, seed) for _ in 'abc'}
         assert len(found) == 1, 'three calls with the same arguments must give one name, not several'
-        assert found <= set(known), f'{found} are no known names'
+        assert found <= set(known), f'random_start must return one of the names in known, such as {known[0]!r}, got {found.pop()!r}'
+
+@test_case(points=0, hidden=False)
+def test_others_and_draws(random_start):
+    known = [f'rule/{i}' for i in range(50)]
+    drawn = {task: [random_start(task, known, seed) for seed in range(8)] for task in ('time/museum', 'rate/museum')}
+    one, two = drawn.values()
+    assert len(set(map(str, one))) > 2, f'eight seeds give {len(set(map(str, one)))} names out of 50: does the seed count?'
+    assert one != two, 'time/museum and rate/museum get the same names at eight seeds: does the task count?'
+    np.random.seed(7)
+    want = np.random.rand()
+    np.random.seed(7)
+    random_start('time/museum', known, 3)
+    assert np.random.rand() == want, "a call of random_start disturbs numpy's global generator"

@@ -13,4 +13,4 @@ points = 3
 @test_case(points=0, hidden=False)
 def test_letters(answer_7):
     fits = isinstance(answer_7, str) and set(answer_7) <= set('abcdefgh')
-    assert fits and len(set(answer_7)) == len(answer_7) > 0, f'answer_7 must be a text of different letters from a to h, got {answer_7!r}'
+    assert fits and len(set(answer_7)) == len(answer_7) > 0, f'answer_7 must be a text of different small letters from a to h, without commas or spaces, got {answer_7!r}'

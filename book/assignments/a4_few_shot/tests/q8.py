@@ -23,6 +23,17 @@ def test_table(table, new_tasks):
     assert found == wanted, f'each task, draw and start must come once; missing: {sorted(wanted - found)[:2]}'
 
 @test_case(points=0, hidden=False)
+def test_mean_start(mean_start, prototypes, table):
+    shaped(mean_start, (prototypes.shape[1],), 'mean_start')
+    draws = {0: {}, 1: {}}
+    for row in table:
+        if row['start'] == 'mean':
+            draws[row['draw']][row['task']] = (row['before'], row['after'])
+    for task, (before, _) in draws[0].items():
+        assert abs(draws[1][task][0] - before) < 0.03, f'{task}: the same vector on the same query rows must have the same `before` in both draws'
+    assert draws[0] != draws[1], '`after` of the start mean is the same in both draws, for all six tasks: does draw 1 have four examples of its own?'
+
+@test_case(points=0, hidden=False)
 def test_answer(answer_8):
     assert isinstance(answer_8, dict), 'answer_8 must be a dictionary'
     for what in ('before', 'after'):
