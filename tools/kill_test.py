@@ -1,7 +1,7 @@
 """Kill a training run at random moments, go on each time, and compare the ends bit for bit.
 
     python tools/kill_test.py --kills 50
-    python tools/kill_test.py --kills 3 --output /tmp/kills.json    # a quick look
+    python tools/kill_test.py --kills 3 --output runs/kills.json    # a quick look
 
 A small run on the embedded backbone, with dropout, is trained once in peace. Then it starts anew as
 often as asked, each time in a process of its own that gets SIGKILL at a moment drawn evenly from

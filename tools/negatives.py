@@ -1,7 +1,7 @@
 """What it changes when processes do not share their negatives (`gather_negatives=False`).
 
     python tools/negatives.py
-    python tools/negatives.py --steps 20 --seeds 1 --output /tmp/negatives.json   # a quick look
+    python tools/negatives.py --steps 20 --seeds 1 --output runs/negatives.json   # a quick look
 
 With P processes that keep to their own rows, the instance loss is the mean of the losses of P parts
 of the batch. One process can compute that as well, so this needs no launcher: it replaces the

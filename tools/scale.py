@@ -2,7 +2,7 @@
 
     python tools/scale.py
     python tools/scale.py --size tiny --tasks 8,16 --instances 1000 --rounds 2 --queries 20 \
-        --scratch /tmp/scale --output /tmp/scale.json                       # a quick look
+        --scratch runs/quick --output runs/scale.json                      # a quick look
 
 **Tasks.** One random T5 and one batch; PHA as `pha bench` has it, with 8, 64, ... tasks. All of
 them do a whole step (forward, loss, backward, AdamW) in every round, once with the same 8 tasks in
