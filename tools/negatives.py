@@ -32,6 +32,7 @@ from pha_lite.train import TrainConfig, train
 
 PARTS = (1, 2, 4, 8)
 BATCH, ROWS, BATCHES = 48, 50, 16
+SCRATCH = Path("runs/negatives")  # what is finished is not trained again
 
 
 def in_parts(parts: int):
@@ -121,8 +122,9 @@ def main() -> int:
             model = new_model(tasks, seed)
             settings = {"batch_size": BATCH, "lr": 3e-3, "eval_limit": 30, "seed": seed}
             config = TrainConfig(steps=args.steps, eval_every=args.steps, **settings)
+            folder = SCRATCH / f"{args.steps}-steps-seed{seed}-{parts}-processes"
             with processes(parts):
-                best = train(model, tasks, config, progress=False).best
+                best = train(model, tasks, config, folder, progress=False).best
             runs.append({"processes": parts, "seed": seed, "validation": best["mean"]})
     record = run_record(
         experiment="negatives",
