@@ -274,7 +274,7 @@ def test_a_figure_without_alternative_text_stops(chapter):
 def test_an_unknown_chapter_is_named(capsys):
     with pytest.raises(SystemExit):
         slides.main(["nobody"])
-    assert "no such chapter: nobody; there are adapters" in capsys.readouterr().err
+    assert "no such chapter: nobody; there are ablations" in capsys.readouterr().err
 
 
 # --- pieces ---------------------------------------------------------------------------------------

@@ -116,4 +116,6 @@ def promised(code: str) -> str:
     found = re.search(r"title=f?\"([^\"]+)\"", code) or re.search(
         r"plots\.finish\(\s*fig,\s*f?\"([^\"]+)\"", code
     )
-    return found[1] if found else "drawn when the chapter runs"
+    if not found:
+        return "drawn when the chapter runs"
+    return re.sub(r"\{[^}]*\}", "...", found[1])  # what only a run can fill in

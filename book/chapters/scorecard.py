@@ -47,10 +47,18 @@ Markdown(records.run_time("scorecard"))
 # %% [markdown]
 # ## How a verdict is found
 #
-# Two methods are compared by the mean difference of their accuracy,
-# paired over seeds, with Student's 95 % interval. All comparisons of
-# this page form one family, and Holm's correction {cite}`holm1979`
-# makes up for their number.
+# Two methods are compared by the differences $d_s$ of their accuracy,
+# one for each of n seeds $s$. With their mean $\bar d$, their standard
+# deviation $\hat\sigma$, and the quantile $t$ of Student's distribution
+# with $n - 1$ degrees of freedom, the 95 % interval is
+#
+# ```{math}
+# :label: eq-scorecard-interval
+# \bar d \;\pm\; t_{0.975,\,n-1}\, \frac{\hat\sigma}{\sqrt n}
+# ```
+#
+# All comparisons of this page form one family, and Holm's correction
+# {cite}`holm1979` makes up for their number.
 #
 # | verdict | when |
 # |---|---|
@@ -532,6 +540,10 @@ Markdown("\n".join(lines))
 # - "As good as" needs a margin; "better" needs a corrected test.
 # - What holds by construction (no forgetting, few numbers per task)
 #   is cheap to promise. What must be measured was measured.
+#
+# **Check yourself.** Which verdict can a claim get that was tested
+# with a single seed? Why does "as good as" need a margin and "better"
+# none? What would have to happen for a *held* to become *refuted*?
 #
 # **In the code.** `pha_lite/records.py` reads the records in
 # `data/results`; each says which command, commit and seeds made it.
