@@ -168,8 +168,11 @@ record["answer"] = said(*record["interval"])
 
 
 # %% q6: another draw at every call
+draws = np.random.default_rng(0)  # by luck a free draw may hit what the record holds
+
+
 def score(arm, seed):
-    return float(np.random.default_rng().random())
+    return float(draws.random())
 
 
 # %% q6: the arm makes no difference
