@@ -254,29 +254,30 @@ for kind in ("surface", "rule"):
 tested = [row for row in COMPARED if row[3] is not None]
 corrected = iter(holm([p_value(row[3]) for row in tested]))
 lines = [
-    "| | claim | points | 95 % interval | seeds | verdict | page |",
-    "|---" * 7 + "|",
+    "| claim | verdict | points | seeds | page |",
+    "|---" * 5 + "|",
 ]
 told, last = {}, ""
 for group, text, wanted, differences, page in COMPARED:
-    shown, last = ("" if group == last else f"**{group}**"), group
+    text = text if group == last else f"**{group}:** {text}"
+    last = group
     if differences is None:
-        cells = ["", "", "", "*not recorded yet*", ""]
+        cells = ["*not recorded yet*", "", "", ""]
     else:
         gap = interval(differences, method="t")
         word = judge(gap, next(corrected), wanted)
         told.setdefault(word, []).append(text)
-        span = f"{gap.low:+.1f} to {gap.high:+.1f}"
-        seeds = str(len(differences))
-        cells = [f"{gap.mean:+.1f}", span, seeds, f"**{word}**"]
-        cells.append(f"[{page.replace('_', ' ')}]({page}.ipynb)")
-    lines.append("| " + " | ".join([shown, text, *cells]) + " |")
+        span = f"{gap.mean:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}]"
+        link = f"[{page.replace('_', ' ')}]({page}.ipynb)"
+        cells = [f"**{word}**", span, str(len(differences)), link]
+    lines.append("| " + " | ".join([text, *cells]) + " |")
 
 # %%
 summary = ", ".join(f"{len(v)} {word}" for word, v in told.items())
 Markdown(
     "\n".join(lines)
-    + f"\n\n{len(tested)} comparisons in one family: {summary}."
+    + "\n\nPoints: mean difference, with its 95 % interval. "
+    + f"{len(tested)} comparisons in one family: {summary}."
 )
 
 # %% [markdown]
@@ -418,8 +419,8 @@ if more:
     )
 
 # %%
-lines = ["| claim | found | verdict |", "|---|---|---|"]
-lines += [f"| {a} | {b} | **{c}** |" for a, b, c in facts]
+lines = ["| claim | verdict | found |", "|---|---|---|"]
+lines += [f"| {a} | **{c}** | {b} |" for a, b, c in facts]
 Markdown("\n".join(lines))
 
 # %% [markdown]
