@@ -116,7 +116,7 @@ def finish(
 
 
 # On a phone a legend over the axes grows upwards into the title; under them there is room.
-_LEGEND_BELOW = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
+LEGEND_BELOW = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
 
 
 def _legend_room(names: Sequence) -> int:
@@ -393,7 +393,7 @@ def intervals(
         alt,
         height or 190 + max(46, 20 * len(results)) * len(rows) + 22 * (len(results) // 2),
         below=_legend_room(results),
-        legend=_LEGEND_BELOW,
+        legend=LEGEND_BELOW,
     )
     fig.update_xaxes(title_text=xtitle)
     fig.update_yaxes(
@@ -503,7 +503,7 @@ def lines(
         alt,
         height,
         below=_legend_room(results),
-        legend=_LEGEND_BELOW,
+        legend=LEGEND_BELOW,
     )
     fig.update_xaxes(title_text=xtitle)
     fig.update_yaxes(title_text=ytitle)

@@ -136,18 +136,13 @@ def prototype_scores(
     check_reduce(reduce)
     prototypes = F.normalize(prototypes.float(), dim=-1).cpu()
     count = len(prototypes)
-    cosines, found = search(flat_index(prototypes), z, count)
+    cosines, found = search(nearest_index(prototypes), z, count)
     cosines = torch.empty_like(cosines).scatter(1, found, cosines)  # back into task order
     if reduce == "mean":
         return cosines.mean(dim=0)
     if reduce == "softmax":
         return (cosines / temperature).softmax(dim=1).mean(dim=0)
     return found[:, 0].bincount(minlength=count) / len(z)
-
-
-def flat_index(vectors: Tensor):
-    """An exact inner-product index of faiss; with normalised vectors that is the cosine."""
-    return nearest_index(vectors)
 
 
 def ranked(names: Sequence[str], scores: Tensor, k: int) -> list[tuple[str, float]]:

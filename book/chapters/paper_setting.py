@@ -308,11 +308,8 @@ plots.finish(
     "dotted lines at 16 and 80 GiB.",
     height=520,
     below=130,
-    legend={
-        "orientation": "h", "yref": "container", "y": 0, "x": 0,
-        "yanchor": "bottom",
-    },
-)  # fmt: skip
+    legend=plots.LEGEND_BELOW,
+)
 
 # %% [markdown]
 # *What to see:* at the left the curves differ by what is trained, at

@@ -51,8 +51,9 @@ from IPython.display import Markdown
 from pha_lite import PHAConfig, PHAModel, load_suite, plots
 from pha_lite.evaluate import interval
 from pha_lite.losses import instance_loss
+from pha_lite.nearest import nearest_index
 from pha_lite.records import run_time
-from pha_lite.retriever import flat_index, masked_mean
+from pha_lite.retriever import masked_mean
 from pha_lite.suite import RULES
 from sklearn.metrics import silhouette_samples
 from torch import nn
@@ -1071,7 +1072,7 @@ near, rows = exact.search(queries.numpy(), 10)  # (n, 10), (n, 10)
 assert np.allclose(
     near, (queries @ stored.T).topk(10).values, atol=1e-5
 )
-again = flat_index(stored).search(queries.numpy(), 10)[0]
+again = nearest_index(stored).search(queries.numpy(), 10)[0]
 assert np.allclose(near, again)
 print(f"{len(stored):,} stored points, {len(queries)} queries")
 
@@ -1314,7 +1315,7 @@ rules_asked = np.array([plots.rule(n) for n in asked_owner])
 by_rule = {rule: [] for rule in dict.fromkeys(rules_asked)}
 for trained in nets:
     with torch.no_grad():
-        index = flat_index(trained(pooled))
+        index = nearest_index(trained(pooled))
         _, first = index.search(trained(pooled_asked).numpy(), 1)
     hit = rules_stored[first[:, 0]] == rules_asked
     for rule, scores in by_rule.items():
@@ -1359,7 +1360,7 @@ Markdown(
 def popular(put, asked):
     """Different nearest texts per 100 queries; the top one's share."""
     with torch.no_grad():
-        index, queries = flat_index(put(pooled)), put(asked).numpy()
+        index, queries = nearest_index(put(pooled)), put(asked).numpy()
     counts = np.bincount(index.search(queries, 1)[1][:, 0])
     share = 100 / len(queries)
     return share * (counts > 0).sum(), share * counts.max()

@@ -414,7 +414,11 @@ if more:
             "32 examples of a rule that was never trained are enough",
             f"{found.mean:.0f} % [{found.low:.0f}, {found.high:.0f}], "
             "chance is 50 %",
-            "held" if found.low > 50 else "refuted",
+            "held"
+            if found.low > 50
+            else "refuted"
+            if found.high < 50
+            else "not shown",
         )
     )
 

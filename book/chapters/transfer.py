@@ -324,8 +324,8 @@ Markdown(
 # the adapters that a frozen hypernetwork writes, and a start is
 # worth something where a relative was trained. To learn a new rule,
 # something must be trained that can hold it, with more than a
-# handful of examples: full fine-tuning on a thousand rows
-# does learn these rules.
+# handful of examples: full fine-tuning on many rows does
+# learn these rules.
 
 # %%
 cards = records.load("cards")["tasks"]
@@ -394,8 +394,6 @@ sure = {
 }
 
 # %%
-UNDER = {"orientation": "h", "yref": "container", "y": 0, "x": 0}
-UNDER["yanchor"] = "bottom"  # a legend below the figure
 fig = go.Figure()
 for (kind, values), colour in zip(
     sure.items(), plots.PALETTE[:2], strict=True
@@ -416,7 +414,7 @@ plots.finish(
     alt="Two histograms of the largest share, for inputs of known "
     "rules and of new rules. They overlap.",
     below=100,
-    legend=UNDER,
+    legend=plots.LEGEND_BELOW,
 )
 
 # %% [markdown]
@@ -524,7 +522,7 @@ plots.finish(
     "beside the diagonal of perfect calibration.",
     height=560,
     below=120,
-    legend=UNDER,
+    legend=plots.LEGEND_BELOW,
 )
 
 # %% [markdown]
