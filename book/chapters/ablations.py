@@ -1638,7 +1638,9 @@ field_report(forms, wide) if forms and wide else missing
 
 # %% [markdown]
 # *What to see:* read the figure of the choice for its *pattern*: does
-# a form that gains on the conflicting half pay in transfer? Its
+# a form that gains on the conflicting half pay elsewhere? Go through
+# the menu: one form was chosen for both sizes by the mean, so it may
+# lead at one of them and trail at the other. Its
 # leader had eight tickets in the lottery, so the scores there flatter
 # it. The first table below it is the honest one. "Nowhere worse" with
 # wide intervals is a weak prize. And the second table asks the
@@ -1932,8 +1934,8 @@ Markdown(
 #   the same texts push both. No form of it can part them; only the
 #   answers can.
 # - A second vector that no contrastive loss touches separates the two
-#   jobs of a prototype. Whether it wins is decided on data that had
-#   no part in choosing it.
+#   jobs of a prototype. Whether such a mend wins is decided on data
+#   that had no part in choosing it.
 #
 # **Check yourself.** Why is "told apart at conflict 1, not at 0" no
 # proof that the lead has changed? Why do rivals not move in the
@@ -1947,8 +1949,8 @@ Markdown(
 # `PHAConfig.own_dim` and `pha_lite/trained.py` the own vectors;
 # `pha_lite/suite.py` the two knobs.
 #
-# **Next.** Accuracy is one side. The next pages of this part weigh it
-# against what a method costs in weights, bytes and time.
+# **Next.** Accuracy is one side. [Trade-offs](trade_offs.ipynb)
+# weighs it against what a method costs in weights, bytes and time.
 
 # %%
 spent = time.perf_counter() - began
