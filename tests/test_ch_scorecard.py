@@ -30,6 +30,7 @@ def page() -> dict:
         ((-5, -6, -4), 0.001, "as good", "refuted"),
         ((-5, -12, 2), 0.2, "as good", "not shown"),
         ((5, 4, 6), 0.001, "as good", "not shown"),  # better is another claim
+        ((1, 1, 1), 1.0, "as good", "not shown"),  # one seed shows no spread
     ],
 )
 def test_a_verdict_follows_the_rule(page, gap, p, wanted, word):
