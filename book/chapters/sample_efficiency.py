@@ -417,14 +417,15 @@ ticks = {"tickvals": sizes_done, "ticktext": sizes_done}
 fig.update_xaxes(
     title_text="examples per task (n)", type="log", **ticks
 )
-fig.update_yaxes(title_text="accuracy (%)")
+fig.update_yaxes(title_text="accuracy (%)", range=[40, 102])
 fig
 
 # %% [markdown]
 # *What to see:* touch a name in the legend to show or hide a method,
 # and press *related* and *conflicting*. From 64 to 128 rows steps,
 # rates and the number of seeds change with n: do not read a jump
-# there as an effect of rows. And 70 % may be two rules at 90 and two
+# there as an effect of rows. Bars that run out of the figure come from
+# very few seeds. And 70 % may be two rules at 90 and two
 # at 50. Which rules are learnt at all?
 
 
@@ -669,7 +670,7 @@ Markdown(
 # cannot be told apart from it. Move the slider. Grey is not "equal":
 # the last line of the table says how large and steady a difference
 # must be. So do not compare lines with different numbers of seeds: a
-# line with three seeds and no name in it shows missing seeds, not a
+# line with few seeds and no name in it shows missing seeds, not a
 # lost lead. Read the bars there, and remember that a percentile
 # interval of so few seeds is too narrow.
 
