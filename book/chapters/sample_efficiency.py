@@ -425,8 +425,31 @@ fig
 # and press *related* and *conflicting*. From 64 to 128 rows steps,
 # rates and the number of seeds change with n: do not read a jump
 # there as an effect of rows. Bars that run out of the figure come from
-# very few seeds. And 70 % may be two rules at 90 and two
-# at 50. Which rules are learnt at all?
+# very few seeds.
+#
+# Do some curves *fall* towards the right end? The rows are more, but
+# the steps do not grow with them. So each row is seen less often:
+
+
+# %%
+def passes(n):
+    """How often a training row is seen, on average."""
+    budget = steps["up_to_64_rows" if n <= 64 else "above"]
+    return budget * done["batch_size"] / len(tasks) / n
+
+
+lines = ["| examples per task | each is seen |", "|--:|--:|"]
+lines += [f"| {n} | {passes(n):.1f} times |" for n in sizes_done]
+Markdown("\n".join(lines))
+
+# %% [markdown]
+# So read the right end as an answer to this question: *for the same
+# bill of training, what do more rows bring?* It is not what a method
+# could do with 1000 rows and all the time it wants. That would need a
+# budget that grows with n, and rates tuned for it.
+#
+# And 70 % may be two rules at 90 and two at 50. Which rules are learnt
+# at all?
 
 
 # %%
@@ -470,7 +493,9 @@ Markdown(
 # %% [markdown]
 # *What to see:* a rule whose bracket is near 50 is learnt by nobody at
 # that n. It tells no methods apart and pulls every difference on this
-# page towards zero. Now look at the pair of the conflicting half,
+# page towards zero. Where a rule is learnt with some rows and not with
+# more of them, think of the table above: a hard rule may want to see
+# the *same* rows many times. Now look at the pair of the conflicting half,
 # which asks two questions about the same texts. One adapter for all
 # cannot answer both. A method that keeps tasks apart *can*; whether
 # it does is another question, and this table answers it.
@@ -835,6 +860,8 @@ Markdown(
 # - **Equal steps are not equal cost.** A step of prompt tuning or of
 #   full fine-tuning takes longer than one of an adapter.
 #   [Trade-offs](trade_offs.ipynb) counts that.
+# - **One budget for all n.** With many rows it is short, with few it
+#   is long. Say how often a row was seen.
 # - **A band with nothing in it.** Where all methods are at chance, or
 #   all at the ceiling, a tie says nothing about the methods.
 # - **Half a suite.** Twelve tasks of four rules are a small world,
