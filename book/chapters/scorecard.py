@@ -462,8 +462,11 @@ Markdown("\n".join(lines))
 # All of it was found on generated tasks, with a small T5 that we
 # trained ourselves. On GLUE with T5-base things may be otherwise, for
 # better or worse; `pha reproduce glue` asks there, and nobody has run
-# it at full size for this book. What carries over is the way of
-# asking: the controls, the seeds, the pairs, and the corrections.
+# it at full size for this book. "Much data" means 1000 rows per task
+# under the same number of steps as 128 rows, which is short: see
+# [Sample efficiency](sample_efficiency.ipynb). What carries over is
+# the way of asking: the controls, the seeds, the pairs, and the
+# corrections.
 #
 # ## What could go wrong
 #
