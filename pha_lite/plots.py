@@ -32,6 +32,21 @@ PALETTE = (
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "pentagon", "hexagon2", "bowtie")
 GREY = PALETTE[-1]
 
+METHODS = {  # a method of `baselines` -> its name in figures and tables
+    "pha": "PHA",
+    "task_embedding": "task embedding",
+    "shared_adapter": "shared adapter",
+    "adapter_per_task": "adapter per task",
+    "instance": "per instance",
+    "adapter_drop": "AdapterDrop",
+    "lora": "LoRA",
+    "bitfit": "BitFit",
+    "prompt": "prompt tuning",
+    "full": "full (one T5)",
+    "full_per_task": "full (a T5 per task)",
+    "nearest": "nearest neighbour",
+}
+
 
 def rule(task: str) -> str:
     """The first half of a task's name: "sentiment" of "sentiment/hotel"."""

@@ -85,20 +85,7 @@ Markdown(records.run_time("sample_efficiency"))
 # %%
 record = records.load("sample_efficiency")
 done = record["settings"]
-NAMES = {
-    "pha": "PHA",
-    "task_embedding": "task embedding",
-    "shared_adapter": "shared adapter",
-    "adapter_per_task": "adapter per task",
-    "instance": "per instance",
-    "adapter_drop": "AdapterDrop",
-    "lora": "LoRA",
-    "bitfit": "BitFit",
-    "prompt": "prompt tuning",
-    "full": "full (one T5)",
-    "full_per_task": "full (a T5 per task)",
-    "nearest": "nearest neighbour",
-}
+NAMES = plots.METHODS
 
 # %%
 WHAT = {

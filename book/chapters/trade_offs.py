@@ -288,17 +288,11 @@ Markdown("\n".join(lines))
 # rounds ignores the odd one out.
 
 # %%
+LEFT_OUT = ("full_per_task", "nearest")
 NAMES = {
-    "pha": "PHA",
-    "task_embedding": "task embedding",
-    "shared_adapter": "shared adapter",
-    "adapter_per_task": "adapter per task",
-    "instance": "per instance",
-    "adapter_drop": "AdapterDrop",
-    "lora": "LoRA",
-    "bitfit": "BitFit",
-    "prompt": "prompt tuning",
-    "full": "full (one T5)",
+    method: name
+    for method, name in plots.METHODS.items()
+    if method not in LEFT_OUT
 }
 
 # %%
