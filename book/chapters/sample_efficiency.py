@@ -397,9 +397,8 @@ plots.finish(
     height=620,
     above=52,
     below=210,
-    legend={"orientation": "h", "yref": "container", "y": 0,
-            "yanchor": "bottom", "x": 0},
-)  # fmt: skip
+    legend=plots.LEGEND_BELOW,
+)
 ticks = {"tickvals": sizes_done, "ticktext": sizes_done}
 fig.update_xaxes(
     title_text="examples per task (n)", type="log", **ticks
@@ -480,12 +479,13 @@ Markdown(
 # %% [markdown]
 # *What to see:* a rule whose bracket is near 50 is learnt by nobody at
 # that n. It tells no methods apart and pulls every difference on this
-# page towards zero. Where a rule is learnt with some rows and not with
-# more of them, think of the table above: a hard rule may want to see
-# the *same* rows many times. Now look at the pair of the conflicting half,
-# which asks two questions about the same texts. One adapter for all
-# cannot answer both. A method that keeps tasks apart *can*; whether
-# it does is another question, and this table answers it.
+# page towards zero. Where a rule is learnt with some rows and not
+# with more of them, think of the table above: a hard rule may want to
+# see the *same* rows many times. Now look at the pair of the
+# conflicting half, which asks two questions about the same texts. One
+# adapter for all cannot answer both. A method that keeps tasks apart
+# *can*; whether it does is another question, and this table answers
+# it.
 
 # %% [markdown]
 # ## An interval over seeds and tasks
@@ -731,8 +731,8 @@ Markdown("\n".join(lines))
 # *What to see:* read a column downwards. A method that needs half the
 # rows of another saves half of the training rows, which is the
 # practical side of the claim. It is not half of all *labels*: rates
-# and the best of four moments of training were chosen on validation
-# rows, and at the smallest n those are more than the training rows.
+# and the best moment of a training were chosen on validation rows,
+# and at the smallest n those are more than the training rows.
 
 # %% [markdown]
 # ## What became of the claim
@@ -780,7 +780,7 @@ Markdown("\n".join(lines))
 
 # %%
 def summary(n, part):
-    """PHA's mean beside the best rival's, and whether they differ."""
+    """PHA's mean in %, the best rival's name, and its mean."""
     ours = curves["pha", part][n]
     top = max(rivals, key=lambda m: curves[m, part][n].mean)
     return (

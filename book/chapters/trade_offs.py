@@ -33,7 +33,6 @@
 # %%
 import tempfile
 import time
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -210,8 +209,6 @@ def buttons(fig, choices):
 
 
 # %%
-LEGEND = {"orientation": "h", "yref": "container", "y": 0}
-LEGEND |= {"yanchor": "bottom", "x": 0}
 buttons(fig, choices)
 plots.finish(
     fig,
@@ -222,7 +219,7 @@ plots.finish(
     height=480,
     above=52,
     below=100,
-    legend=LEGEND,
+    legend=plots.LEGEND_BELOW,
 )
 ticks = {"tickvals": MANY[::2], "ticktext": MANY[::2]}
 fig.update_xaxes(title_text="tasks", type="log", **ticks)
@@ -276,9 +273,9 @@ Markdown("\n".join(lines))
 #
 # ```{admonition} Predict first
 # :class: tip
-# Prompt tuning trains a sixth of the numbers that PHA trains. Is its
-# training step faster? And how much slower than PHA's is a step of
-# full fine-tuning, which trains more than ten times as many?
+# Prompt tuning trains far fewer numbers than PHA. Is its training
+# step faster? Full fine-tuning trains far more. How much slower is
+# its step?
 # ```
 #
 # Timing has a trap. Machines slow down for a while, for reasons of
@@ -440,10 +437,7 @@ KINDS = [
     "time of an answer",
 ]
 order = list(NAMES)
-mean_of = {}
-for method, n in product(order, sizes):
-    values = list(scores[method, n].values())
-    mean_of[method, n] = np.mean(values)
+mean_of = {at: np.mean([*some.values()]) for at, some in scores.items()}
 
 # %%
 fig = go.Figure()
@@ -459,7 +453,7 @@ for i, (method, name) in enumerate(NAMES.items()):
             "size": 13,
             "line": {"width": 2 if i > 7 else 0},
         },
-        hovertemplate="%{x:,.0f}, %{y:.1f} %",
+        hovertemplate="%{x:,.3r}, %{y:.1f} %",
     )
 
 
@@ -510,7 +504,7 @@ plots.finish(
     above=52,
     below=250,
     sliders=[slider],
-    legend=LEGEND,
+    legend=plots.LEGEND_BELOW,
 )
 fig.update_layout(axis(KINDS[0]))
 fig.update_yaxes(title_text="test accuracy (%)", range=[45, 100])
