@@ -34,8 +34,8 @@ HOME = ROOT / "build" / "matrix"
 CELLS = ("oldest", "newest")
 # what touches other libraries: models, training, files, data, processes
 TESTS = (
-    "adapter backbone distributed hypernet loaders losses model robustness routing saving tasks "
-    "train"
+    "adapter backbone baselines distributed hypernet loaders losses model robustness routing "
+    "saving tasks train"
 ).split()
 TOOLS = ("pytest", "hypothesis")
 
@@ -49,7 +49,9 @@ def requirements(cell: str, pins: list[str]) -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     given = {re.split("[=<>~!]", pin)[0].lower(): pin for pin in pins}
     wanted = []
-    for bound in project["dependencies"]:
+    extras = project["optional-dependencies"]["dev"]
+    lora = [bound for bound in extras if bound.startswith("peft")]  # a baseline that borrows it
+    for bound in project["dependencies"] + lora:
         name, _, version = bound.partition(">=")
         asked = f"{name}=={version}.*" if cell == "oldest" else name
         wanted.append(given.pop(name.lower(), asked))
