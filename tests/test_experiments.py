@@ -239,3 +239,25 @@ def test_transfer_chooses_a_rate_for_every_start_and_part(monkeypatch, tmp_path)
     chosen = json.loads(path.read_text())["settings"]["chosen"]
     assert chosen["starts"] == {start: [3e-2] for start in transfer.STARTS}
     assert chosen["tunes"] == {"prototype": [3e-2], "hypernetwork": [3e-3], "all": [3e-3]}
+
+
+def test_more_steps_are_the_same_cells_with_their_rates_and_more_steps(monkeypatch, tmp_path):
+    from pha_lite.experiments import grids
+
+    rates = {m: 10.0**-at for at, m in enumerate(grids.MORE_METHODS, 1)} | {"prompt": 0.5}
+    known = [{"method": m, "n": n, "lr": lr / n} for m, lr in rates.items() for n in (8, 1000)]
+    monkeypatch.setattr(grids.records, "load", lambda name: {"rows": known})
+    asked = []
+
+    def run_cells(name, wanted, workers, scratch):
+        asked.extend(wanted)
+        return {runner._key(c): {"test": {"all": 0.5}, "seconds": 0.0} for c in wanted}
+
+    monkeypatch.setattr(runner, "run_cells", run_cells)
+    record = json.loads(grids.more_steps(runner.Runner("more", 1, tmp_path, tmp_path)).read_text())
+    for cell in asked:
+        m, seed = cell["method"], cell["seed"]
+        usual = grids._wide(m, 1000, rates[m] / 1000, seed, True)
+        assert cell == usual | {"steps": 4 * usual["steps"]}
+    assert {row["method"] for row in record["rows"]} == set(grids.MORE_METHODS)
+    assert record["settings"]["seeds"] == list(setting.SEEDS)
