@@ -392,7 +392,7 @@ def intervals(
             marker={"color": PALETTE[i], "symbol": SYMBOLS[i], "size": 11},
             customdata=[[row, lo, hi] for row, lo, hi in zip(names, low, high, strict=True)],
             hovertemplate=(
-                "%{customdata[0]}: %{x:.1f} (%{customdata[1]:.1f} to %{customdata[2]:.1f})"
+                "%{customdata[0]}: %{x:.3~g} (%{customdata[1]:.3~g} to %{customdata[2]:.3~g})"
                 f"<extra>{series}</extra>"
             ),
         )

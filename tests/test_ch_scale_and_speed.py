@@ -42,9 +42,9 @@ def times(*names: str) -> dict:
     return timing.summary(taken, names[0])
 
 
-def bench(size: str, **groups) -> dict:
-    keys = ("batch", "source", "target", "tasks", "rounds")
-    settings = {"size": size, **dict.fromkeys(keys, 4)}
+def bench(size: str, batch: int = 4, **groups) -> dict:
+    settings = {"size": size, "batch": batch, "rows": 7}
+    settings |= dict.fromkeys(("source", "target", "tasks", "rounds"), 4)
     return {"command": "pha bench", "settings": settings, "groups": groups, **MADE}
 
 
@@ -78,26 +78,29 @@ def scale() -> dict:
 
 
 def test_a_missing_record_is_said_to_be_missing(chapter, shelf):
-    assert chapter["benches"]() == {} and chapter["recorded"]("scale") is None
+    assert chapter["recorded"]("scale") is None
     for name in ("bench", "scale", "negatives"):
         assert f"Not recorded yet:** `{name}`" in chapter["missing"](name).data
     for group in GROUPS:
-        assert "Not recorded yet" in chapter["ratios"](group, {}).data
-        assert "Not recorded yet" in chapter["costs"](group, {}).data
+        assert chapter["benches"](group) == []
+        assert "Not recorded yet" in chapter["ratios"](group).data
+        assert "Not recorded yet" in chapter["costs"](group).data
 
 
 def test_benches_are_shown_side_by_side(chapter, shelf):
-    shelf("bench", bench("small", training=times("limit", "PHA")))
+    shelf("bench_32", bench("small", batch=32, training=times("limit", "PHA")))
     shelf("bench_base", bench("base", training=times("limit", "PHA"), decoding=times("frozen")))
+    shelf("bench_small", bench("small", training=times("limit", "PHA"), generating=times("ours")))
     shelf("benchmarks", {"something": "else"})
-    found = chapter["benches"]()
-    assert list(found) == ["T5-small", "T5-base"]
-    fig = chapter["ratios"]("training", found)
-    assert [trace.name for trace in fig.data] == ["T5-small", "T5-base"]
+    fig = chapter["ratios"]("training")
+    names = ["T5-small, 4 rows", "T5-base, 4 rows", "T5-small, 32 rows"]
+    assert [trace.name for trace in fig.data] == names
     assert list(fig.data[0].x) == [1, 2] and "limit" in fig.layout.title.text
-    assert [trace.name for trace in chapter["ratios"]("decoding", found).data] == ["T5-base"]
-    table = chapter["costs"]("training", found).data
-    assert "| PHA | 2.0 | 1.0 |" in table and table.count("Recorded by `pha bench`") == 2
+    assert [trace.name for trace in chapter["ratios"]("decoding").data] == ["T5-base, 4 rows"]
+    assert [trace.name for trace in chapter["ratios"]("generating").data] == ["T5-small, 7 rows"]
+    table = chapter["costs"]("training").data
+    assert "| PHA | 2.0 | 1.0 | not taken |" in table
+    assert table.count("Recorded by `pha bench`") == 3
 
 
 def test_the_crowd_has_two_lines_that_meet_at_eight(chapter):
