@@ -99,7 +99,7 @@ def test_benches_are_shown_side_by_side(chapter, shelf):
     assert [trace.name for trace in chapter["ratios"]("decoding").data] == ["T5-base, 4 rows"]
     assert [trace.name for trace in chapter["ratios"]("generating").data] == ["T5-small, 7 rows"]
     table = chapter["costs"]("training").data
-    assert "| PHA | 2.0 | 1.0 | not taken |" in table
+    assert "| PHA | 2.000 | 2.0 | 1.0 | not taken |" in table
     assert table.count("Recorded by `pha bench`") == 3
 
 

@@ -239,6 +239,11 @@ def recorded(name):
     return records.load(name) if name in records.names() else None
 
 
+# %% [markdown]
+# There is a record for each T5 and each number of rows in a batch:
+
+
+# %%
 def benches(group):
     """Records with a group: few rows first, then the smaller T5."""
     names = [n for n in records.names() if n.split("_")[0] == "bench"]
@@ -288,17 +293,18 @@ def ratios(group):
 
 # %%
 def costs(group):
-    """Milliseconds and memory of every contender, by T5."""
+    """Ratio, milliseconds and memory of every contender, by T5."""
     parts = []
     for record in benches(group):
         asked = record["settings"]
         lines = [f"**{title_of(record, group)}** ({shape(asked)})", ""]
-        lines += ["| | ms | CPU ms | peak MiB |", "|---|--:|--:|--:|"]
+        lines += ["| | ratio | ms | CPU ms | peak MiB |"]
+        lines += ["|---|--:|--:|--:|--:|"]
         for name, row in record["groups"][group].items():
             peak = row.get("peak_mib", "not taken")
             lines.append(
-                f"| {name} | {row['median_ms']:.1f} | "
-                f"{row['cpu_ms']:.1f} | {peak} |"
+                f"| {name} | {row['ratio']:.3f} | "
+                f"{row['median_ms']:.1f} | {row['cpu_ms']:.1f} | {peak} |"
             )
         parts += ["\n".join(lines), records.source(record)]
     return Markdown("\n\n".join(parts)) if parts else missing("bench")
