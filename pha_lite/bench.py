@@ -45,7 +45,7 @@ class Setting:
         batch, source, target: rows, and tokens of each side; nothing is padding.
         tasks: tasks in the model, mixed evenly in the batch.
         new_tokens: decoded greedily, always so many.
-        rows: for the generator alone, with `source` tokens each.
+        rows: for the generator alone, with `target` tokens each.
         device: torch's name of it.
     """
 

@@ -93,11 +93,13 @@ def test_benches_are_shown_side_by_side(chapter, shelf):
     shelf("bench_small", bench("small", training=times("limit", "PHA"), generating=times("ours")))
     shelf("benchmarks", {"something": "else"})
     fig = chapter["ratios"]("training")
-    names = ["T5-small, 4 rows", "T5-base, 4 rows", "T5-small, 32 rows"]
+    names = ["T5-small, 4 rows of 4", "T5-base, 4 rows of 4", "T5-small, 32 rows of 4"]
     assert [trace.name for trace in fig.data] == names
     assert list(fig.data[0].x) == [1, 2] and "limit" in fig.layout.title.text
-    assert [trace.name for trace in chapter["ratios"]("decoding").data] == ["T5-base, 4 rows"]
-    assert [trace.name for trace in chapter["ratios"]("generating").data] == ["T5-small, 7 rows"]
+    assert [trace.name for trace in chapter["ratios"]("decoding").data] == ["T5-base, 4 rows of 4"]
+    assert [trace.name for trace in chapter["ratios"]("generating").data] == [
+        "T5-small, 7 rows of 4"
+    ]
     table = chapter["costs"]("training").data
     assert "| PHA | 2.000 | 2.0 | 1.0 | not taken |" in table
     assert table.count("Recorded by `pha bench`") == 3

@@ -240,33 +240,34 @@ def recorded(name):
 
 
 # %% [markdown]
-# There is a record for each T5 and each number of rows in a batch:
+# There is a record for each T5 and each shape of a batch:
 
 
 # %%
-def benches(group):
-    """Records with a group: few rows first, then the smaller T5."""
-    names = [n for n in records.names() if n.split("_")[0] == "bench"]
-    found = [records.load(name) for name in names]
-    found = [record for record in found if group in record["groups"]]
-    sizes, rows = list(SIZES), rows_of(group)
-    found.sort(
-        key=lambda record: (
-            record["settings"][rows],
-            sizes.index(record["settings"]["size"]),
-        )
-    )
-    return found
-
-
-def rows_of(group):
-    """The setting that counts a group's rows: one has its own."""
-    return "rows" if group == "generating" else "batch"
+def work_of(record, group):
+    """Rows and tokens of each: the generator alone has its own."""
+    asked = record["settings"]
+    alone = group == "generating"
+    names = ("rows", "target") if alone else ("batch", "source")
+    return tuple(asked[name] for name in names)
 
 
 def title_of(record, group):
-    asked = record["settings"]
-    return f"T5-{asked['size']}, {asked[rows_of(group)]} rows"
+    rows, tokens = work_of(record, group)
+    return f"T5-{record['settings']['size']}, {rows} rows of {tokens}"
+
+
+def benches(group):
+    """Records with a group: the least work first."""
+    names = [n for n in records.names() if n.split("_")[0] == "bench"]
+    found = [records.load(name) for name in names]
+    found = [record for record in found if group in record["groups"]]
+
+    def order(record):
+        size = list(SIZES).index(record["settings"]["size"])
+        return np.prod(work_of(record, group)), size
+
+    return sorted(found, key=order)
 
 
 # %%

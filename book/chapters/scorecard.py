@@ -342,7 +342,8 @@ for name in records.names():
         continue
     bench = records.load(name)
     asked = bench["settings"]
-    what = f"T5-{asked['size']}, {asked['batch']} rows"
+    rows = f"{asked['batch']} rows of {asked['source']}"
+    what = f"T5-{asked['size']}, {rows}"
     times = bench["groups"]["training"]
     lora = times["PHA"]["ratio"] / times["LoRA (peft, r = 8)"]["ratio"]
     facts.append(
