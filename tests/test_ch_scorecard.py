@@ -66,3 +66,21 @@ def test_arrivals_are_read_off_the_diagonal(page):
 def test_a_missing_record_is_no_verdict(page):
     page["claim"]("g", "t", "better", "page", "no such record", {}, {}, page["whole"])
     assert page["COMPARED"] == [("g", "t", "better", None, "page")]
+
+
+def test_speed_says_in_how_many_benches_a_claim_held(page, monkeypatch):
+    def bench(rows, ratio):
+        times = {"PHA": {"ratio": ratio}, "limit": {"ratio": 1.0}}
+        settings = {"size": "base", "batch": rows, "source": 64}
+        return {"settings": settings, "groups": {"training": times}}
+
+    for ratios, word in (
+        ((1.02, 1.03), "held"),
+        ((1.02, 1.2), "held in 1 of 2"),
+        ((1.1, 1.2), "refuted"),
+    ):
+        benches = [bench(8 * at, ratio) for at, ratio in enumerate(ratios, 1)]
+        monkeypatch.setitem(page, "benches", benches)
+        found, told = page["speed"]("PHA", "limit", 1.03)
+        assert told == word
+        assert found.startswith(f"{ratios[0]:.2f} (T5-base, 8 rows of 64); ")

@@ -331,10 +331,15 @@ costs("training")
 # not, something other than matrix products takes the time. Then
 # compare eight rows with 32 on the same T5. Writing the adapters of
 # eight tasks costs the same for eight rows as for a hundred. So with
-# few rows it weighs most, and it is nearly all that is left where the
-# encoder's output is kept; with more rows PHA's dot moves to that of
-# the shared adapters, which nobody writes. What they cost over the
-# limit, PHA cannot save.
+# few rows it weighs most, and it is a large part of what is left
+# where the encoder's output is kept; with more rows PHA's dot moves
+# to that of the shared adapters, which nobody writes. What they cost
+# over the limit, PHA cannot save. The longer the texts, the smaller
+# the share of what remains without the encoder.
+#
+# A dot of a method with adapters *below* the limit cannot be: it
+# shows the noise of few rounds on a virtual machine. The bars say how
+# far to trust a dot.
 #
 # Our aim was 3 % over the limit. How much of that do the adapters'
 # own products take, at the sizes of the record and for one token? An

@@ -169,6 +169,8 @@ RIVALS = {
     "lora": "LoRA",
     "full": "full fine-tuning",
 }
+
+# %%
 GROUPS = {
     "much data, the same steps": ("sample_efficiency", 1000, "as good"),
     "much data, four times the steps": ("more_steps", 1000, "as good"),
@@ -337,30 +339,36 @@ if costs:
     )
 
 # %%
-for name in records.names():
-    if not name.startswith("bench_"):
-        continue
-    bench = records.load(name)
-    asked = bench["settings"]
-    rows = f"{asked['batch']} rows of {asked['source']}"
-    what = f"T5-{asked['size']}, {rows}"
-    times = bench["groups"]["training"]
-    lora = times["PHA"]["ratio"] / times["LoRA (peft, r = 8)"]["ratio"]
-    facts.append(
-        (
-            f"A training step takes no longer than LoRA's ({what})",
-            f"{lora:.2f} times as long, on a CPU",
-            "held" if lora <= 1 else "refuted",
-        )
-    )
-    over = times["PHA"]["ratio"]
-    facts.append(
-        (
-            f"... and 3 % more than the frozen T5 asks ({what})",
-            f"{100 * over - 100:.1f} % more",
-            "held" if over <= 1.03 else "refuted",
-        )
-    )
+names = [n for n in records.names() if n.startswith("bench_")]
+benches = [records.load(name) for name in names]
+
+
+def speed(contender, mark, most):
+    """Ratios of every bench in words, and where they stay below."""
+    found, kept = [], 0
+    for bench in benches:
+        asked, times = bench["settings"], bench["groups"]["training"]
+        ratio = times[contender]["ratio"] / times[mark]["ratio"]
+        shape = f"{asked['batch']} rows of {asked['source']}"
+        found.append(f"{ratio:.2f} (T5-{asked['size']}, {shape})")
+        kept += ratio <= most
+    word = "held" if kept else "refuted"
+    if 0 < kept < len(found):
+        word = f"held in {kept} of {len(found)}"
+    return "; ".join(found), word
+
+
+# %%
+LORA = "LoRA (peft, r = 8)"
+KEPT = "PHA, cached encoder"
+SPEED = {
+    "A training step takes no longer than LoRA's": ("PHA", LORA, 1),
+    "... and at most 1.03 of the frozen T5's": ("PHA", "limit", 1.03),
+    "... and 0.2 where the encoder is not run": (KEPT, "limit", 0.2),
+}
+if benches:
+    for text, asked in SPEED.items():
+        facts.append((text, *speed(*asked)))
 
 # %%
 kills = known("kills")
