@@ -68,3 +68,13 @@ def test_what_a_comparison_needs_is_what_students_t_asks(chapter):
 def test_rows_in_words(chapter):
     chapter["sizes_done"] = [8, 16]
     assert [chapter["in_words"](x) for x in (None, 8, 11.6)] == ["not reached", "≤ 8", "12"]
+
+
+def test_a_change_is_students_over_the_seeds(chapter):
+    gaps = np.random.default_rng(1).normal(2, 3, size=(5, 12))
+    words, p = chapter["change"](gaps)
+    theirs = scipy.stats.ttest_1samp(gaps.mean(axis=1), 0)
+    low, high = theirs.confidence_interval()
+    assert words == f"{gaps.mean():+.1f} [{low:+.1f}, {high:+.1f}]"
+    assert p == pytest.approx(theirs.pvalue)
+    assert chapter["change"](np.zeros((3, 2)))[1] == 1.0

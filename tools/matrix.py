@@ -129,7 +129,8 @@ def main() -> int:
     args = parser.parse_args()
     if odd := sorted(set(args.cells) - set(CELLS)):
         parser.error(f"unknown cell {odd[0]}: choose of {', '.join(CELLS)}")
-    record = {"experiment": "matrix", "tests": TESTS, "cells": {}}
+    command = "python tools/matrix.py"  # of both cells; each also notes its own
+    record = run_record(experiment="matrix", command=command, tests=TESTS, cells={})
     if args.output.exists():
         record["cells"] = load_json(args.output)["cells"]
     good = True
