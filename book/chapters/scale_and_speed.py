@@ -305,7 +305,8 @@ def costs(group):
             peak = row.get("peak_mib", "not taken")
             lines.append(
                 f"| {name} | {row['ratio']:.3f} | "
-                f"{row['median_ms']:.1f} | {row['cpu_ms']:.1f} | {peak} |"
+                f"{row['median_ms']:.1f} | "
+                f"{row['cpu_ms']:.1f} | {peak} |"
             )
         parts += ["\n".join(lines), records.source(record)]
     return Markdown("\n\n".join(parts)) if parts else missing("bench")
