@@ -950,8 +950,8 @@ Markdown(
 # All of this was found on sentences that a program wrote. What
 # happens on English as people write it? Here is a plain warning
 # first. Our T5 has about two million weights and has never seen a
-# sentence by a person. It *cannot* be good at this, and no method on
-# top of it can.
+# sentence by a person. It *cannot* be good at this, and no method that
+# leaves it frozen can.
 #
 # Six public sets, trained on jointly: acceptability of sentences
 # (CoLA), sentiment of phrases (SST-2), entailment (RTE)
