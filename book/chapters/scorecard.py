@@ -159,7 +159,9 @@ def tuned(row):
 # ## The claims
 #
 # The comparisons were listed before they were looked at. PHA against
-# each rival, with many rows and with few (12 tasks):
+# each rival, with many rows and with few (12 tasks). The longer
+# training was added when the short one had been seen, before its own
+# results were:
 
 # %%
 RIVALS = {
