@@ -241,23 +241,42 @@ def test_transfer_chooses_a_rate_for_every_start_and_part(monkeypatch, tmp_path)
     assert chosen["tunes"] == {"prototype": [3e-2], "hypernetwork": [3e-3], "all": [3e-3]}
 
 
-def test_more_steps_are_the_same_cells_with_their_rates_and_more_steps(monkeypatch, tmp_path):
+def test_more_steps_try_the_rates_beside_and_keep_the_best_on_validation(monkeypatch, tmp_path):
     from pha_lite.experiments import grids
 
-    rates = {m: 10.0**-at for at, m in enumerate(grids.MORE_METHODS, 1)} | {"prompt": 0.5}
-    known = [{"method": m, "n": n, "lr": lr / n} for m, lr in rates.items() for n in (8, 1000)]
+    short = {m: grids.WIDE_GRID[at % 6] for at, m in enumerate(grids.MORE_METHODS)}
+    known = [
+        {"method": m, "n": n, "lr": lr if n != 64 else 1e-2}
+        for m, lr in {**short, "prompt": 0.5}.items()
+        for n in (8, 64, 1000)
+    ]
     monkeypatch.setattr(grids.records, "load", lambda name: {"rows": known})
     asked = []
 
     def run_cells(name, wanted, workers, scratch):
         asked.extend(wanted)
-        return {runner._key(c): {"test": {"all": 0.5}, "seconds": 0.0} for c in wanted}
+        got = {"seconds": 0.0}  # the smallest rate is best on validation, the largest on test
+        return {
+            runner._key(c): got
+            | ({"test": {"all": c["lr"]}} if c["test"] else {"validation": {"all": -c["lr"]}})
+            for c in wanted
+        }
 
     monkeypatch.setattr(runner, "run_cells", run_cells)
     record = json.loads(grids.more_steps(runner.Runner("more", 1, tmp_path, tmp_path)).read_text())
     for cell in asked:
-        m, seed = cell["method"], cell["seed"]
-        usual = grids._wide(m, 1000, rates[m] / 1000, seed, True)
-        assert cell == usual | {"steps": 4 * usual["steps"]}
-    assert {row["method"] for row in record["rows"]} == set(grids.MORE_METHODS)
-    assert record["settings"]["seeds"] == list(setting.SEEDS)
+        usual = grids._wide(cell["method"], cell["n"], cell["lr"], cell["seed"], cell["test"])
+        assert cell == usual | {"steps": grids.MORE_STEPS[cell["n"]]}
+        assert (cell["seed"] in setting.SEEDS) == cell["test"]
+    for m, rate in short.items():
+        tried = [c["lr"] for c in asked if (c["method"], c["n"], c["test"]) == (m, 1000, False)]
+        assert tried == pytest.approx([rate / 3, rate, rate * 3], rel=0.12)
+        chosen = {r["lr"] for r in record["rows"] if (r["method"], r["n"]) == (m, 1000)}
+        assert chosen == {tried[0]}
+    assert {(r["method"], r["n"]) for r in record["rows"]} == {
+        (m, n) for m in grids.MORE_METHODS for n in (64, 1000)
+    }
+    for n, steps in grids.MORE_STEPS.items():
+        assert steps == 4 * grids._size(n)["steps"]
+        assert record["settings"]["seeds"][str(n)] == list(setting.SEEDS)
+    assert len(record["curve"]) == 2 * 3 * len(grids.MORE_METHODS)

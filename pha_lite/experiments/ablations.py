@@ -14,7 +14,7 @@ from statistics import fmean
 from .runner import Runner, best_rate, common_settings
 from .setting import TEST_ROWS, TUNING_SEEDS, VALID_ROWS, halves, trained
 
-N, RATES, SEEDS = 100, (1e-3, 3e-3), (0, 1, 2)
+N, RATES, SEEDS = 100, (1e-3, 3e-3), (0, 1, 2, 3, 4)
 RULES = ["acceptability", "paraphrase", "sentiment", "time"]
 SIZE = {"rules": RULES, "steps": 600, "batch": 24}
 UNEVEN = [4, 1, 0.25]  # rows of a surface as shares of n

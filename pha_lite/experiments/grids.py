@@ -158,29 +158,48 @@ def sample_efficiency(run: Runner) -> Path:
     return path
 
 
-# With the same steps for all n, a thousand rows are seen less than twice each. What more rows are
-# worth to those who also train longer: PHA and the rivals of the scorecard, four times the steps.
-MORE = {"n": 1000, "steps": 3200}
+# What time to learn is worth, where the grid gives little: with a thousand rows each is seen less
+# than twice, and with few rows half of the rules stay at chance. Four times the steps, for PHA and
+# the rivals of the scorecard. A longer training may want another rate: each method tries the one it
+# chose for the short training and its neighbours, with the rows and steps of the longer one.
+MORE_STEPS = {64: 1200, 1000: 3200}
 MORE_METHODS = ("pha", "task_embedding", "adapter_per_task", "shared_adapter", "lora", "full")
 
 
+def _neighbours(rate: float) -> tuple[float, ...]:
+    """A rate of the wide grid between the next smaller and the next larger one."""
+    ladder = (1e-4, *WIDE_GRID, 3e-1)
+    at = ladder.index(rate)
+    return ladder[at - 1 : at + 2]
+
+
 def more_steps(run: Runner) -> Path:
-    """The largest n of `sample_efficiency` again with four times its steps, at its rates.
+    """Few and many rows of `sample_efficiency` again, with four times its steps.
 
     Raises:
         PHAError: there is no record of `sample_efficiency` yet.
     """
-    rates = {
-        row["method"]: row["lr"]
-        for row in records.load("sample_efficiency")["rows"]
-        if row["n"] == MORE["n"] and row["method"] in MORE_METHODS
-    }
+    short = {(r["method"], r["n"]): r["lr"] for r in records.load("sample_efficiency")["rows"]}
+    curve: list[dict] = []
     rows: list[dict] = []
-    for at, seed in enumerate(SEEDS, 1):  # seed by seed: a run cut short has all methods on some
-        cells = [_wide(m, MORE["n"], rates[m], seed, True) | MORE for m in MORE_METHODS]
-        rows += [{k: c[k] for k in ("method", "n", "lr", "seed")} | got for c, got in run(cells)]
-        own = MORE | {"learning_rates": rates, "seeds": SEEDS[:at]}
-        path = run.write(settings=_wide_settings() | own, rows=rows)
+    seeds: dict[int, tuple[int, ...]] = {}
+    for n, steps in MORE_STEPS.items():  # few rows are cheap, and come first
+        longer = {"steps": steps}
+        tuned = run(
+            [
+                _wide(m, n, lr, seed, False) | longer
+                for m in MORE_METHODS
+                for lr, seed in product(_neighbours(short[m, n]), TUNING_SEEDS)
+            ]
+        )
+        curve += tuning_curve(tuned, "method", "n")
+        rates = best_rate(tuned, "method")
+        for at, seed in enumerate(SEEDS, 1):  # a run cut short has all methods on some seeds
+            cells = [_wide(m, n, rates[m,], seed, True) | longer for m in MORE_METHODS]
+            rows += [{k: c[k] for k in ("method", "n", "lr", "seed")} | f for c, f in run(cells)]
+            seeds[n] = SEEDS[:at]
+            own = {"steps": MORE_STEPS, "seeds": seeds, "learning_rates": "see the curve"}
+            path = run.write(settings=_wide_settings() | own, curve=curve, rows=rows)
     return path
 
 
