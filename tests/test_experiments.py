@@ -118,7 +118,7 @@ def test_separate_models_share_the_rows_of_a_joint_run_out_evenly(monkeypatch):
 def test_every_form_is_another_configuration():
     made = {f: setting.new_model(f"form: {f}", "tiny", ["a", "b"], 0).config for f in setting.FORMS}
     assert len({config.to_json() for config in made.values()}) == len(setting.FORMS)
-    assert made["paper's"] == made["own vectors"].from_dict(
+    assert made["usual"] == made["own vectors"].from_dict(
         {**made["own vectors"].to_dict(), "own_dim": 0}
     )
 
@@ -241,7 +241,7 @@ def test_transfer_chooses_a_rate_for_every_start_and_part(monkeypatch, tmp_path)
     assert chosen["tunes"] == {"prototype": [3e-2], "hypernetwork": [3e-3], "all": [3e-3]}
 
 
-def test_more_steps_try_the_rates_beside_and_keep_the_best_on_validation(monkeypatch, tmp_path):
+def test_more_steps_try_the_next_rate_and_keep_the_better_on_validation(monkeypatch, tmp_path):
     from pha_lite.experiments import grids
 
     short = {m: grids.WIDE_GRID[at % 6] for at, m in enumerate(grids.MORE_METHODS)}
@@ -267,16 +267,29 @@ def test_more_steps_try_the_rates_beside_and_keep_the_best_on_validation(monkeyp
     for cell in asked:
         usual = grids._wide(cell["method"], cell["n"], cell["lr"], cell["seed"], cell["test"])
         assert cell == usual | {"steps": grids.MORE_STEPS[cell["n"]]}
-        assert (cell["seed"] in setting.SEEDS) == cell["test"]
+        seeds = grids.MORE_SEEDS_OF[cell["n"]] if cell["test"] else setting.TUNING_SEEDS
+        assert cell["seed"] in seeds
     for m, rate in short.items():
         tried = [c["lr"] for c in asked if (c["method"], c["n"], c["test"]) == (m, 1000, False)]
-        assert tried == pytest.approx([rate / 3, rate, rate * 3], rel=0.12)
+        assert tried == pytest.approx([rate, rate / 3], rel=0.12)
         chosen = {r["lr"] for r in record["rows"] if (r["method"], r["n"]) == (m, 1000)}
-        assert chosen == {tried[0]}
+        assert chosen == {tried[1]}
     assert {(r["method"], r["n"]) for r in record["rows"]} == {
         (m, n) for m in grids.MORE_METHODS for n in (64, 1000)
     }
     for n, steps in grids.MORE_STEPS.items():
         assert steps == 4 * grids._size(n)["steps"]
-        assert record["settings"]["seeds"][str(n)] == list(setting.SEEDS)
-    assert len(record["curve"]) == 2 * 3 * len(grids.MORE_METHODS)
+        assert record["settings"]["seeds"][str(n)] == list(grids.MORE_SEEDS_OF[n])
+    assert len(record["curve"]) == 2 * 2 * len(grids.MORE_METHODS)
+
+
+def test_a_record_names_the_commit_of_every_cell(monkeypatch, tmp_path):
+    cell = {"cell": "bag_of_words", "task": "time/hotel"}
+    monkeypatch.setattr(runner, "commit", lambda: "first")
+    runner.Runner("trial", 0, tmp_path, tmp_path)([cell])
+    monkeypatch.setattr(runner, "commit", lambda: "second")
+    run = runner.Runner("trial", 0, tmp_path, tmp_path)
+    ((_, got), _) = run([cell, cell | {"task": "time/school"}])
+    assert "commit" not in got
+    record = json.loads(run.write().read_text())
+    assert (record["commit"], record["cells_at"]) == ("second", ["first", "second"])

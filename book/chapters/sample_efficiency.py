@@ -735,52 +735,77 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # (sample-more-steps)=
-# ## More rows, and time to see them
+# ## Time to learn
 #
-# The right end of the curves answers for a fixed bill. Now the other
-# question, for PHA and the five rivals of the
-# [scorecard](scorecard.ipynb): the most rows *and* four times the
-# steps. The rates stay as they were chosen above, for all alike; they
-# were not tuned again for the longer training.
+# Both ends of the curves leave a question. At the right end a row is
+# seen less than twice. At the left end two of the four rules stay near
+# chance: do 64 rows not tell enough, or are the steps too few to find
+# out what they tell? So PHA and the five rivals of the
+# [scorecard](scorecard.ipynb) train again, *four times as long*, with
+# few rows and with many. A longer training may want another rate: each
+# method tried the rate of the short one and the two beside it, on
+# validation rows of one seed.
 #
 # ```{admonition} Predict first
 # :class: tip
-# Who gains most by the longer training: the methods whose curves
-# fell, or those which hardly rose? And does PHA leave the task
-# embedding behind?
+# With 64 rows, which hard rule is learnt in four times the steps: one
+# of them, both, none? With 1000 rows, who gains most: the methods
+# whose curves fell, or those which hardly rose? And does PHA leave the
+# task embedding behind?
 # ```
 
 # %%
 longer = records.load("more_steps")
-more, most = longer["settings"], longer["settings"]["n"]
-held = [m for m in NAMES if m in more["learning_rates"]]
-records_of = {steps["above"]: record, more["steps"]: longer}
-both = {}  # how long -> the runs of the seeds that both records have
-for budget, runs in records_of.items():
-    rows = [r for r in runs["rows"] if r["seed"] in more["seeds"]]
-    both[f"{budget:,} steps"] = {"rows": rows}
+more = {
+    int(n): count for n, count in longer["settings"]["steps"].items()
+}
+few, most = min(more), max(more)
+among = {row["method"] for row in longer["rows"]}
+held = [m for m in NAMES if m in among]
+
+
+def both_runs(n):
+    """Label -> the rows of a budget, on the seeds of the longer."""
+    seeds = longer["settings"]["seeds"][str(n)]
+    usual = steps["up_to_64_rows" if n <= 64 else "above"]
+    return {
+        f"{count:,} steps": {
+            "rows": [r for r in runs["rows"] if r["seed"] in seeds]
+        }
+        for count, runs in ((usual, record), (more[n], longer))
+    }
 
 
 # %%
-series = {}
-for label, runs in both.items():
-    spread = {
-        NAMES[m]: stats.interval(
-            table_of(m, most, runs).mean(axis=1), method="t"
-        )
-        for m in held
-    }
-    series[label] = {
-        name: (at.mean, at.low, at.high) for name, at in spread.items()
-    }
-plots.intervals(
-    series,
-    title=f"Test accuracy with {most} rows per task, by steps",
-    alt="A row for each of six methods with two dots: mean accuracy "
-    "after the usual steps and after four times as many, with 95 % "
-    "intervals over seeds.",
-    chance=50,
-)
+def by_steps(n):
+    """The six methods after the usual and after the longer training."""
+    series = {}
+    for label, runs in both_runs(n).items():
+        means = {m: table_of(m, n, runs).mean(axis=1) for m in held}
+        spread = {m: stats.interval(means[m], method="t") for m in held}
+        series[label] = {
+            NAMES[m]: (at.mean, at.low, at.high)
+            for m, at in spread.items()
+        }
+    return plots.intervals(
+        series,
+        title=f"Test accuracy with {n} rows per task, by steps",
+        alt="A row for each of six methods with two dots: mean "
+        "accuracy after the usual steps and after four times as many, "
+        f"with 95 % intervals over seeds; {n} rows per task.",
+        chance=50,
+    )
+
+
+by_steps(few)
+
+# %%
+by_steps(most)
+
+
+# %% [markdown]
+# The differences, paired by seed: what a method gains, and where PHA
+# stands after the longer training.
 
 
 # %%
@@ -792,45 +817,90 @@ def change(gaps):
     return f"{at.mean:+.1f} [{at.low:+.1f}, {at.high:+.1f}]", p
 
 
-before, after = (
-    {m: table_of(m, most, runs) for m in held} for runs in both.values()
-)
-gains = {m: after[m] - before[m] for m in held}
-leads = {m: after["pha"] - after[m] for m in held[1:]}
-tests = [change(gap) for gap in (*gains.values(), *leads.values())]
-fixed = [f"{p:.2f}" for p in stats.holm([p for _, p in tests])]
-told = [(words, p) for (words, _), p in zip(tests, fixed, strict=True)]
+tests = {}
+for n in more:
+    before, after = (
+        {m: table_of(m, n, runs) for m in held}
+        for runs in both_runs(n).values()
+    )
+    for m in held:
+        tests[n, m, "gain"] = change(after[m] - before[m])
+        if m != "pha":
+            tests[n, m, "lead"] = change(after["pha"] - after[m])
+fixed = stats.holm([p for _, p in tests.values()])
+told = {
+    at: f"{words} | {p:.2f}"
+    for (at, (words, _)), p in zip(tests.items(), fixed, strict=True)
+}
 
 # %%
-gained, led = told[: len(held)], [("", ""), *told[len(held) :]]
 lines = [
-    "| method | gain by longer training | p | PHA minus it | p |",
-    "|---|---|--:|---|--:|",
+    "| n | method | gain by longer training | p | PHA minus it | p |",
+    "|--:|---|---|--:|---|--:|",
 ]
-for method, gain, lead in zip(held, gained, led, strict=True):
-    cells = [NAMES[method], *gain, *lead]
-    lines.append("| " + " | ".join(cells) + " |")
-seen = more["steps"] * done["batch_size"] / len(tasks) / most
+for n, m in product(more, held):
+    lead = told.get((n, m, "lead"), " | ")
+    lines.append(
+        f"| {n} | {NAMES[m]} | {told[n, m, 'gain']} | {lead} |"
+    )
+counted = []
+for n, count in more.items():
+    seen = count * done["batch_size"] / len(tasks) / n
+    runs = len(longer["settings"]["seeds"][str(n)])
+    counted.append(
+        f"n = {n}: {runs} seeds, a row seen {seen:.1f} times"
+    )
 Markdown(
     "\n".join(lines)
-    + f"\n\nPoints of accuracy, with 95 % intervals over "
-    f"{len(more['seeds'])} seeds; p after Holm's correction for all "
-    f"{len(tests)} rows. Each row is seen {seen:.1f} times. "
-    + records.source(longer)
+    + f"\n\nPoints of accuracy, with 95 % intervals over seeds "
+    f"({'; '.join(counted)}); p after Holm's correction for all "
+    f"{len(tests)}. {records.source(longer)}"
 )
 
 # %%
-lines = ["| rule | " + " | ".join(f"PHA, {b}" for b in both) + " |"]
-lines.append("|---|--:|--:|")
+heads = [f"n = {n}, {label}" for n in more for label in both_runs(n)]
+lines = ["| rule | " + " | ".join(heads) + " |"]
+lines.append("|---|" + "--:|" * len(heads))
 for rule in rules:
     cells = []
-    for runs in both.values():
-        every = {m: by_rule(m, most, runs)[rule] for m in held}
-        cells.append(f"{every['pha']:.0f} ({max(every.values()):.0f})")
+    for n in more:
+        for runs in both_runs(n).values():
+            every = {m: by_rule(m, n, runs)[rule] for m in held}
+            cells.append(
+                f"{every['pha']:.0f} ({max(every.values()):.0f})"
+            )
     lines.append(f"| {rule} | " + " | ".join(cells) + " |")
 Markdown(
-    "Accuracy in %; in brackets the best of the six, named after "
-    "looking:\n\n" + "\n".join(lines)
+    "Accuracy of PHA in %; in brackets the best of the six, named "
+    "after looking:\n\n" + "\n".join(lines)
+)
+
+# %% [markdown]
+# And the rates: did the longer training want smaller ones?
+
+# %%
+lines = ["| rate | " + " | ".join(NAMES[m] for m in held) + " |"]
+lines.append("|---|" + "--:|" * len(held))
+edges = []
+for n in more:
+    for label, runs in both_runs(n).items():
+        of = {r["method"]: r["lr"] for r in runs["rows"] if r["n"] == n}
+        cells = [f"{of[m]:g}" for m in held]
+        lines.append(
+            f"| n = {n}, {label} | " + " | ".join(cells) + " |"
+        )
+    for m in held:
+        tried = {
+            r["lr"]
+            for r in longer["curve"]
+            if (r["method"], r["n"]) == (m, n)
+        }
+        if of[m] in (min(tried), max(tried)):
+            edges.append(f"{NAMES[m]} (n = {n})")
+Markdown(
+    "\n".join(lines)
+    + "\n\nAt an end of the three that it tried, so that a better rate "
+    f"may lie outside: {', '.join(edges) or 'none'}."
 )
 
 # %% [markdown]

@@ -44,9 +44,8 @@ def variants(run: Runner) -> Path:
         for v, n, lr, seed in product(VARIANTS, (100,), GRID, TUNING_SEEDS)
     ]  # fmt: skip
     found = run(cells)
-    return run.write(
-        settings=common_settings(), forms=VARIANTS, curve=tuning_curve(found, "method", "n")
-    )
+    settings = common_settings() | {"seeds": [], "suite_seed": 1}  # validation alone
+    return run.write(settings=settings, forms=VARIANTS, curve=tuning_curve(found, "method", "n"))
 
 
 LOW_N = (100, 16)
@@ -160,17 +159,17 @@ def sample_efficiency(run: Runner) -> Path:
 
 # What time to learn is worth, where the grid gives little: with a thousand rows each is seen less
 # than twice, and with few rows half of the rules stay at chance. Four times the steps, for PHA and
-# the rivals of the scorecard. A longer training may want another rate: each method tries the one it
-# chose for the short training and its neighbours, with the rows and steps of the longer one.
-MORE_STEPS = {64: 1200, 1000: 3200}
+# the rivals of the scorecard. A longer training may want a smaller rate: each method tries the one
+# it chose for the short training and the next smaller, with the rows and steps of the longer one.
+MORE_STEPS = {1000: 3200, 64: 1200}
 MORE_METHODS = ("pha", "task_embedding", "adapter_per_task", "shared_adapter", "lora", "full")
+MORE_SEEDS_OF = {1000: SEEDS[:3], 64: SEEDS}  # many rows take three minutes a cell
 
 
-def _neighbours(rate: float) -> tuple[float, ...]:
-    """A rate of the wide grid between the next smaller and the next larger one."""
-    ladder = (1e-4, *WIDE_GRID, 3e-1)
-    at = ladder.index(rate)
-    return ladder[at - 1 : at + 2]
+def _next_smaller(rate: float) -> float:
+    """The rate below one of the wide grid."""
+    ladder = (1e-4, *WIDE_GRID)
+    return ladder[ladder.index(rate) - 1]
 
 
 def more_steps(run: Runner) -> Path:
@@ -183,21 +182,22 @@ def more_steps(run: Runner) -> Path:
     curve: list[dict] = []
     rows: list[dict] = []
     seeds: dict[int, tuple[int, ...]] = {}
-    for n, steps in MORE_STEPS.items():  # few rows are cheap, and come first
+    for n, steps in MORE_STEPS.items():
         longer = {"steps": steps}
+        tried = {m: (short[m, n], _next_smaller(short[m, n])) for m in MORE_METHODS}
         tuned = run(
             [
                 _wide(m, n, lr, seed, False) | longer
                 for m in MORE_METHODS
-                for lr, seed in product(_neighbours(short[m, n]), TUNING_SEEDS)
+                for lr, seed in product(tried[m], TUNING_SEEDS)
             ]
         )
         curve += tuning_curve(tuned, "method", "n")
         rates = best_rate(tuned, "method")
-        for at, seed in enumerate(SEEDS, 1):  # a run cut short has all methods on some seeds
+        for at, seed in enumerate(MORE_SEEDS_OF[n], 1):  # a run cut short has all on some seeds
             cells = [_wide(m, n, rates[m,], seed, True) | longer for m in MORE_METHODS]
             rows += [{k: c[k] for k in ("method", "n", "lr", "seed")} | f for c, f in run(cells)]
-            seeds[n] = SEEDS[:at]
+            seeds[n] = MORE_SEEDS_OF[n][:at]
             own = {"steps": MORE_STEPS, "seeds": seeds, "learning_rates": "see the curve"}
             path = run.write(settings=_wide_settings() | own, curve=curve, rows=rows)
     return path
@@ -210,7 +210,7 @@ def forms(run: Runner) -> Path:
     """Forms of PHA against the collapse: chosen on suites of other seeds, reported on suite 0.
 
     The one with the highest mean over related half, conflicting half and both starts on the
-    validation rows of the suites 1 and 2 is then tested beside the paper's form on suite 0.
+    validation rows of the suites 1 and 2 is then tested beside the usual form on suite 0.
     """
     tuned = run(
         [
@@ -231,15 +231,16 @@ def forms(run: Runner) -> Path:
         )
         for form in FORMS
     }
-    chosen = max((form for form in FORMS if form != "paper's"), key=mean.get)
+    chosen = max((form for form in FORMS if form != "usual"), key=mean.get)
     finals = [
         {"cell": "form", "form": f, "n": n, "lr": rates[f, n], "seed": seed, "test": True}
         | {"suite_seed": 0, **_size(n)}
-        for seed, f, n in product(SEEDS, ("paper's", chosen), FORM_N)
+        for seed, f, n in product(SEEDS, ("usual", chosen), FORM_N)
     ]
     keys = ("form", "n", "lr", "seed")
     rows = [{k: cell[k] for k in keys} | got for cell, got in run(finals)]
     settings = _wide_settings() | {"suites_of_choice": FORM_SUITES, "chosen": chosen}
+    settings["tuning_seeds"] = [100 + suite for suite in FORM_SUITES]
     return run.write(settings=settings, forms=FORMS, curve=_form_curve(tuned), rows=rows)
 
 
@@ -415,6 +416,7 @@ def few_shot(run: Runner) -> Path:
         "tuning_rates": FEW_GRID,
         "chosen_rates": chosen,
         "query_rows": FEW_ROWS,
+        "tuning_seeds": [cell["seed"] for cell in tuning],
     }
     return run.write(settings=settings, curve=curve, rows=rows, retrieval=retrieval)
 

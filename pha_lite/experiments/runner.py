@@ -65,7 +65,7 @@ def _run(cells: list[Cell], workers: int, models: Path) -> Iterator[tuple[str, d
 
 
 def run_cells(name: str, cells: list[Cell], workers: int, scratch: Path) -> dict[str, dict]:
-    """Run the cells that are not in the scratch file yet; results by cell.
+    """Run the cells that are not in the scratch file yet; results by cell, each with its commit.
 
     Each finished cell is one line of `scratch/name.jsonl`, written at once, so that a killed run
     loses at most the cells that were under way.
@@ -85,12 +85,13 @@ def run_cells(name: str, cells: list[Cell], workers: int, scratch: Path) -> dict
             continue
         known[key] = found
     left = [cell for cell in cells if _key(cell) not in known]
+    at = commit()  # before any of them: a change made meanwhile is not what they ran
     with open(path, "a") as log:
         if text and not text.endswith("\n"):  # or the next line would be lost with the last
             log.write("\n")
         results = _run(left, workers, scratch / "models")
         for key, found in tqdm(results, total=len(left), desc=name, disable=not (left and workers)):
-            known[key] = found
+            known[key] = found = found | {"commit": at}
             log.write(json.dumps([key, found]) + "\n")
             log.flush()
     return {_key(cell): known[_key(cell)] for cell in cells}
@@ -110,11 +111,14 @@ class Runner:
         self.name, self.workers, self.scratch, self.results = name, workers, scratch, results
         self.seconds = 0.0
         self.commit = commit()  # of the start: a record written on the way is no change of the code
+        self.cells_at: set[str] = set()  # finished cells of an earlier run keep their own
 
     def __call__(self, cells: list[Cell]) -> list[tuple[Cell, dict]]:
         found = run_cells(self.name, cells, self.workers, self.scratch)
-        self.seconds += sum(found[_key(cell)]["seconds"] for cell in cells)
-        return [(cell, found[_key(cell)]) for cell in cells]
+        done = [dict(found[_key(cell)]) for cell in cells]
+        self.seconds += sum(got["seconds"] for got in done)
+        self.cells_at |= {got.pop("commit", None) or "not known" for got in done}
+        return list(zip(cells, done, strict=True))
 
     def write(self, **facts) -> Path:
         """Write `results/name.json`: the facts, and what is needed to repeat or doubt them."""
@@ -128,7 +132,7 @@ class Runner:
             threads_per_cell=1,
             **facts,
         )
-        record["commit"] = self.commit
+        record |= {"commit": self.commit, "cells_at": sorted(self.cells_at)}
         path.write_text(json.dumps(record, indent=1) + "\n")
         return path
 

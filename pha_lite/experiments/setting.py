@@ -16,7 +16,8 @@ GRID = (1e-3, 3e-3, 1e-2)
 SEEDS, TUNING_SEEDS = (0, 1, 2, 3, 4), (100,)
 SEPARATE_BATCH = 16  # of one T5 for each task
 SOURCE_N = 100  # rows per task of the models that new tasks are brought to
-FEW_K, FEW_GRID, FEW_STEPS, FEW_ROWS = (4, 16, 32), (1e-2, 3e-2, 1e-1, 3e-1), 20, 100
+FEW_K, FEW_STEPS, FEW_ROWS = (4, 16, 32), 20, 100
+FEW_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)  # adapters want its lower end, prototypes its upper
 FEW_STARTS = ("retrieved", "loss", "oracle", "mean", "random", "wrong", "fresh", "fresh_adapter")
 CEILING_ROWS, CEILING_STEPS, CEILING_LR = 3000, 500, 1e-3
 
@@ -46,7 +47,7 @@ RELEASED_FORM = {
 # Forms of PHA against the collapse of conflicting tasks, as departures from tiny(): can one of them
 # be best or tied on the related half, on the conflicting half, and in transfer?
 FORMS: dict[str, dict] = {
-    "paper's": {},
+    "usual": {},
     "small start": {"prototype_std": 0.1},
     "weak losses": {"instance_weight": 0.01, "prototype_weight": 0.01},
     "standard loss": {"prototype_loss": "standard"},

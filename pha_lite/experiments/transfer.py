@@ -29,7 +29,7 @@ from .setting import (
 
 NEW_RULES = ("other", "reading")
 STARTS = tuple(start for start in FEW_STARTS if start != "oracle")  # no task asks a new rule
-SLOW = (3e-4, 1e-3, 3e-3, 1e-2)  # rates for weights that many tasks share
+SLOW = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)  # rates for weights that many tasks share
 POOL, DRAWS = 200, 10
 Rates = Mapping[str, list[float]]
 
@@ -159,6 +159,7 @@ def transfer(run: Runner) -> Path:
         "rates": {"prototype": FEW_GRID, "hypernetwork": SLOW, "all": SLOW},
         "chosen": {"starts": chosen, "tunes": tuned},
         "query_rows": FEW_ROWS,
+        "tuning_seeds": [cell["seed"] for cell in tuning],
     }
     return run.write(
         settings=settings,
