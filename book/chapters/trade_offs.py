@@ -428,11 +428,14 @@ def cost_of(method, kind):
     cost = record["methods"][method]
     if kind == "numbers trained per task":
         return cost["trained"] / len(tasks)
+    if kind == "bytes for one more task":
+        return cost["stored_bytes_per_additional_task"]
     return cost["step" if "step" in kind else "answers"]["ratio"]
 
 
 KINDS = [
     "numbers trained per task",
+    "bytes for one more task",
     "time of a training step",
     "time of an answer",
 ]
@@ -460,7 +463,7 @@ for i, (method, name) in enumerate(NAMES.items()):
 # %%
 def axis(kind):
     """Numbers span powers of ten, times do not."""
-    wide = kind == KINDS[0]
+    wide = kind in KINDS[:2]
     return {
         "xaxis.title.text": kind if wide else f"{kind} (shared = 1)",
         "xaxis.type": "log" if wide else "linear",
@@ -469,7 +472,7 @@ def axis(kind):
     }
 
 
-labels = ("numbers", "step time", "answer time")
+labels = ("numbers", "bytes", "step time", "answer time")
 buttons(
     fig,
     {
@@ -498,8 +501,9 @@ plots.finish(
     fig,
     "Accuracy and cost of ten methods",
     "Ten methods as points, cost to the right and accuracy upwards. "
-    "Buttons choose the cost: numbers trained per task, time of a "
-    "step or of an answer; a slider chooses examples per task.",
+    "Buttons choose the cost: numbers trained per task, bytes for one "
+    "more task, time of a step or of an answer; a slider chooses "
+    "examples per task.",
     height=700,
     above=52,
     below=250,
@@ -514,9 +518,11 @@ fig
 # *What to see:* good is up and to the left. Press the buttons one
 # after the other: the methods change places from left to right while
 # their height stays. There is no such thing as *the* cost of a
-# method. (Bytes are no cost of their own: about four for each number.)
-# Times of ten methods lie close together and have a spread of their
-# own, so read them coarsely. Then move the slider: where the heights
+# method. *Numbers* share the whole bill among twelve tasks, *bytes* is
+# what the thirteenth adds to a file: find the methods that change
+# sides between the two. All took equally many steps, so the ratio of
+# step times is that of training times, too. Times of ten methods lie
+# close together and have a spread of their own, so read them coarsely. Then move the slider: where the heights
 # draw together, luck decides more of the front.
 #
 # A point on the front may be there by luck. So ask every seed for a
@@ -654,7 +660,7 @@ Markdown("\n".join(said))
 # :class: dropdown
 #
 # ```python
-# kind, n = KINDS[2], sizes[-1]
+# kind, n = KINDS[-1], sizes[-1]
 # cost, score = cost_of("prompt", kind), mean_of["prompt", n]
 # print([NAMES[m] for m in order if m != "prompt"
 #        and cost_of(m, kind) <= cost and mean_of[m, n] >= score])
