@@ -300,7 +300,15 @@ for name, tried in asked["rates"].items():
     tried = ", ".join(f"{lr:g}" for lr in tried)
     shown = STRATEGY[name][0]
     lines.append(f"| {shown} | {tried} | **{rate[name]:g}** |")
-Markdown("\n".join(lines))
+at_end = [
+    STRATEGY[name][0]
+    for name, tried in asked["rates"].items()
+    if rate[name] in (min(tried), max(tried))
+]
+Markdown(
+    "\n".join(lines)
+    + f"\n\nAt an end of the grid: {', '.join(at_end) or 'none'}."
+)
 
 
 # %% [markdown]
@@ -1261,7 +1269,7 @@ factor = own["tuned"] / proto["tuned"]
 # %%
 facts = [
     (
-        "Added prototypes leave all old answers as they were",
+        "Added prototypes leave the accuracy on all old tasks alone",
         "all of them, in every seed" if zero else "no",
         "Not one bit",
     ),
@@ -1304,10 +1312,12 @@ Markdown("\n".join(lines) + f"\n\nSeeds: {len(seeds)}.")
 # %% [markdown]
 # Read it in this order. The first and the last line hold by
 # construction; they cost nothing to promise. Whether they are worth
-# anything is decided by the second and third. If a prototype is
-# enough for a new surface and not for a new rule, then a PHA model
-# in a stream is as good as its base: it adds *places* where its
-# rules apply, cheaply and safely, and no rules. Then the honest
+# anything is decided by the second and third. If a prototype comes up
+# to an adapter on a new surface and not on a new rule, then a PHA
+# model in a stream is as good as its base, and adds no rules. But
+# before you give the prototype the credit on new surfaces, look at
+# *untouched*, which stores nothing. If the two are not told apart
+# there, the base had known these tasks already. Then the honest
 # advice is a mixture: a prototype where the loss on the examples
 # says that a known rule fits, an adapter of its own where none does.
 # The hypernetwork itself can be trained on as tasks arrive, if a

@@ -522,8 +522,9 @@ fig
 # what the thirteenth adds to a file: find the methods that change
 # sides between the two. All took equally many steps, so the ratio of
 # step times is that of training times, too. Times of ten methods lie
-# close together and have a spread of their own, so read them coarsely. Then move the slider: where the heights
-# draw together, luck decides more of the front.
+# close together and have a spread of their own, so read them
+# coarsely. Then move the slider: where the heights draw together, luck
+# decides more of the front.
 #
 # A point on the front may be there by luck. So ask every seed for a
 # front of its own, and count in how many of them a method stands on
