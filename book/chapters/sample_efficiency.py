@@ -6,7 +6,7 @@
 #     name: python3
 #   pha:
 #     colab: [faiss-cpu]
-#     quick: {STEPS: 2, SIZES: [8], ROWS: 6, LIVE_SEEDS: [0], DRAWS: 200}
+#     quick: {STEPS: 2, SIZES: [8], ROWS: 6, LIVE_SEEDS: [0], DRAWS: 1000}
 # ---
 
 # %% [markdown]
@@ -960,18 +960,20 @@ Markdown("\n".join(lines))
 
 # %%
 def summary(n, part):
-    """PHA's mean in %, the best rival's name, and its mean."""
-    ours = curves["pha", part][n]
+    """PHA's mean in %, the best rival, and PHA minus it."""
     top = max(rivals, key=lambda m: curves[m, part][n].mean)
+    mine = [suite.cells[t].half == part for t in tasks]
+    gaps = (table_of("pha", n) - table_of(top, n))[:, mine]
+    at = stats.crossed(gaps)
     return (
-        f"{ours.mean:.1f}",
+        f"{curves['pha', part][n].mean:.1f}",
         NAMES[top],
-        f"{curves[top, part][n].mean:.1f}",
+        f"{at.mean:+.1f} [{at.low:+.1f}, {at.high:+.1f}]",
     )
 
 
-lines = ["| n | half | PHA (%) | best rival | its mean (%) |"]
-lines.append("|--:|---|--:|---|--:|")
+lines = ["| n | half | PHA (%) | best rival | PHA minus it |"]
+lines.append("|--:|---|--:|---|---|")
 for n, part in product(sizes_done, PARTS[1:3]):
     lines.append(
         f"| {n} | {part} | " + " | ".join(summary(n, part)) + " |"
@@ -1021,8 +1023,9 @@ Markdown(
 #
 # The best rival of a line was picked *after* looking at the test
 # scores, out of eleven. Its mean is flattered by that choice, and
-# PHA's is not. The table says where rivals stand; the comparisons
-# above, where every rival was named in advance, say what is known.
+# PHA's is not, so the last column is a little too low for PHA. The
+# table says where rivals stand; the comparisons above, where every
+# rival was named in advance, say what is known.
 #
 # ## Real sentences
 #
