@@ -28,7 +28,7 @@ STARTS = ("retrieved", "loss", "fresh", "random", "mean", "wrong", "oracle", "fr
 TUNES = ("none", "prototype", "hypernetwork", "all")
 # Rates where none is given. Validation data chose those of the prototype and of a fresh adapter
 # (`data/results/few_shot.json`); for what other tasks share, small steps are our choice.
-RATES = {"prototype": 1e-1, "hypernetwork": 1e-3, "all": 1e-3, "fresh_adapter": 1e-2}
+RATES = {"prototype": 1e-1, "hypernetwork": 1e-3, "all": 1e-3, "fresh_adapter": 3e-3}
 BATCH = 32  # rows of a tuning step: all of them for k up to 32
 
 

@@ -260,6 +260,9 @@ seeds = len({row["seed"] for row in rows})
 
 rates, more_rate = setting["learning_rates"], setting["higher_rate"]
 rate_of = {r["name"]: r["lr"] for r in rows}
+met = {
+    r["method"].replace("_", " "): r["lr"] for r in ablation["tasks"]
+}
 high = sum(lr == max(rates) for lr in rate_of.values())
 
 Markdown(
@@ -268,8 +271,9 @@ Markdown(
     f"{setting['steps']} steps of {setting['batch_size']} rows, "
     f"{setting['test_rows_per_task']} test rows per task. "
     f"**Seeds: {seeds}.** Rates: {' and '.join(map(str, rates))}, the "
-    f"larger chosen by {high} of {len(rate_of)}. Is a still larger one "
-    f"better? PHA tried {more_rate}, too, and took {rate_of['PHA']}. "
+    f"larger chosen by {high} of {len(rate_of)}. Where PHA meets other "
+    f"methods, further down, all of them tried {more_rate}, too, and "
+    f"took {', '.join(f'{lr} ({m})' for m, lr in met.items())}. "
     + records.source(ablation)
 )
 
@@ -469,10 +473,11 @@ Markdown(
 #
 # Where the record says `PHA`, it means our usual form. It was chosen
 # on validation rows of another suite ([Prototypes](prototypes.ipynb)),
-# and departs from the release. One departure is larger than the
-# others: our contrastive losses stop at the retriever, while in the
-# paper's equation they reach the encoder's adapters, too. So there
-# are two steps back: this departure alone, and all of them.
+# and departs from the release in two ways (and in sizes and dropout,
+# which stay ours here). Our contrastive losses stop at the retriever,
+# while in the paper's equation they reach the encoder's adapters, too;
+# and we leave the smoothing of labels out. So there are two steps
+# back: the first departure alone, and both.
 
 # %%
 usual = PHAConfig.tiny()
@@ -518,7 +523,7 @@ Markdown(
 # *What to see:* a minus says that our form was the better choice on
 # these tasks, a plus that we gave something away. Where the first
 # table tells nothing apart, what these pages find for our form has
-# not been shown to hang on it. Then look at retrieval: a loss that
+# not been shown to depend on it. Then look at retrieval: a loss that
 # may move the encoder can gather the texts of a task better. Does it?
 
 # %% [markdown]
@@ -992,7 +997,7 @@ Markdown(
 )
 
 # %% [markdown]
-# Before you read it: *could* there be a lead? A half is a mean over
+# Before you believe it: *could* there be a lead? A half is a mean over
 # rules, so look at the rules one by one, on the usual tasks.
 
 
@@ -1019,16 +1024,16 @@ Markdown("Accuracy in percent:\n\n" + "\n".join(lines))
 # %% [markdown]
 # *What to see:* a rule near 100 for all three leaves no room for a
 # lead; a rule near 50 is learnt by nobody with so few rows and steps.
-# If each half holds one of either kind, a lead can come from one rule
-# alone: find it. On a half where no rule has room, "not told apart"
-# says something about these rules and this budget, and nothing about
-# relatedness. What more time does with the hard rules is measured in
-# [Sample efficiency](sample_efficiency.ipynb).
+# Where one rule of a half is of either kind, a lead can come from the
+# other alone: find it. On a half where no rule has room, "not told
+# apart" says something about these rules and this budget, and nothing
+# about relatedness. What more time does with the hard rules is measured
+# in [Sample efficiency](sample_efficiency.ipynb).
 #
-# Then the figure: follow one pair of lines from end to end. Where they
-# run side by side, the knob does not touch the lead. Where they part
-# or meet, it does. But mind a trap of reading: "told apart at 1" and
-# "not told apart at 0" are two statements, and *not yet* the
+# Back to the figure: follow one pair of lines from end to end. Where
+# they run side by side, the knob does not touch the lead. Where they
+# part or meet, it does. But mind a trap of reading: "told apart at 1"
+# and "not told apart at 0" are two statements, and *not yet* the
 # statement that the lead has changed. That one needs a comparison of
 # its own, the difference of two differences, again paired by seed.
 

@@ -1270,7 +1270,7 @@ factor = own["tuned"] / proto["tuned"]
 facts = [
     (
         "Added prototypes leave the accuracy on all old tasks alone",
-        "all of them, in every seed" if zero else "no",
+        "yes, in every seed" if zero else "no",
         "Not one bit",
     ),
     (
@@ -1312,12 +1312,13 @@ Markdown("\n".join(lines) + f"\n\nSeeds: {len(seeds)}.")
 # %% [markdown]
 # Read it in this order. The first and the last line hold by
 # construction; they cost nothing to promise. Whether they are worth
-# anything is decided by the second and third. If a prototype comes up
-# to an adapter on a new surface and not on a new rule, then a PHA
+# anything is decided by the second and third. If a prototype falls
+# behind an adapter on a new rule and not on a new surface, then a PHA
 # model in a stream is as good as its base, and adds no rules. But
 # before you give the prototype the credit on new surfaces, look at
 # *untouched*, which stores nothing. If the two are not told apart
-# there, the base had known these tasks already. Then the honest
+# there, nothing shows that the prototype added anything: the base may
+# have known these tasks already. Then the honest
 # advice is a mixture: a prototype where the loss on the examples
 # says that a known rule fits, an adapter of its own where none does.
 # The hypernetwork itself can be trained on as tasks arrive, if a

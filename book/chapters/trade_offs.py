@@ -520,8 +520,10 @@ fig
 # after the other: the methods change places from left to right while
 # their height stays. There is no such thing as *the* cost of a
 # method. *Numbers* share the whole bill among twelve tasks, *bytes* is
-# what the thirteenth adds to a file: find the methods that change
-# sides between the two. All took equally many steps, so the ratio of
+# what the thirteenth adds to a file (32 at least, for its name): find
+# the methods that change sides between the two. Those at the left end
+# keep nothing for the new task, and must train their shared part again
+# to learn it. All took equally many steps, so the ratio of
 # step times is that of training times, too. Times of ten methods lie
 # close together and have a spread of their own, so read them
 # coarsely. Then move the slider: where the heights draw together, luck

@@ -106,7 +106,14 @@ counted = {
     "known rules": episodes(FEW["rows"]),
     "new rules": episodes(MORE["rows"], new="new rule"),
 }
+edges = [
+    start.replace("_", " ")
+    for start, (lr,) in asked["chosen_rates"].items()
+    if lr in (min(asked["tuning_rates"]), max(asked["tuning_rates"]))
+]
 Markdown(
+    f"Of the rates {', '.join(map(str, asked['tuning_rates']))} an end "
+    f"was chosen by: {', '.join(edges) or 'none'}. "
     "Behind every dot of this page, at each k: "
     + "; ".join(
         f"{n} episodes on {count} tasks ({kind})"
@@ -387,14 +394,14 @@ Markdown(
 what_is_tuned("new rule", (0, 100))
 
 # %% [markdown]
-# *What to see:* which intervals leave the dotted line upwards. In the
-# first figure only one vector is tuned (in the row of the fresh
+# *What to see:* which intervals lie above the better constant answer.
+# In the first figure only one vector is tuned (in the row of the fresh
 # adapter, the adapter), and a prototype can only choose among the
 # adapters that a frozen hypernetwork writes. In the second the
 # hypernetwork or all trained parts may change, too. If that does not
-# help either, it is not the *form* that binds but the examples: 32 of
-# them do not say what the rule is, or not in twenty steps. It can be
-# learnt: full fine-tuning on many rows does.
+# help either, the frozen form is not the only obstacle: 32 examples,
+# or twenty steps, may be too few. The rules can be learnt: full
+# fine-tuning on many rows does.
 
 # %%
 cards = records.load("cards")["tasks"]
@@ -737,7 +744,8 @@ Markdown(
 #   and the border of the method is never seen.
 # - **A baseline without its own rate.** Here each start and each way
 #   of tuning tries six rates on validation rows. With four, fit for a
-#   prototype, the fresh adapter had been stuck at the lowest.
+#   prototype, the fresh adapter had been stuck at the lowest; some
+#   starts may want a larger one than the largest.
 # - **A calibration error over everything.** It can be small because
 #   two groups err in opposite directions. Look at the diagram, and at
 #   the rules.
