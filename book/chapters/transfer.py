@@ -102,6 +102,7 @@ def episodes(rows, **wanted):
     return len(fit), len({r["task"] for r in fit})
 
 
+# %%
 counted = {
     "known rules": episodes(FEW["rows"]),
     "new rules": episodes(MORE["rows"], new="new rule"),
@@ -419,8 +420,8 @@ Markdown(
 #
 # ## How sure is it?
 #
-# Retrieval compares an input's {term}`instance embedding` $z_i$ with each
-# {term}`prototype` $p_t$ by the cosine. Training divided these
+# Retrieval compares an input's {term}`instance embedding` $z_i$ with
+# each {term}`prototype` $p_t$ by the cosine. Training divided these
 # cosines by a temperature $\tau$ and pushed them through a softmax,
 # so the same numbers, read the same way, are shares that sum to one:
 #
