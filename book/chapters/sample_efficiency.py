@@ -1011,8 +1011,8 @@ twin = [n for n in sizes_done if said[n, "task_embedding"] == "ahead"]
 Markdown(
     f"All together: {count(said)}. Without leads over rivals whose "
     f"rate was chosen at an end of our grid ({', '.join(at_edge)}; the "
-    "n is that of the tuning), and over the nearest neighbour, which is "
-    f"not trained: {count(strong)}. "
+    "n is that of the tuning), and over the nearest neighbour, which "
+    f"is not trained: {count(strong)}. "
     "Against the task embedding, which has the hypernetwork but "
     "neither retriever nor contrastive losses, PHA is ahead at "
     f"**{', '.join(map(str, twin)) or 'no size'}**."
