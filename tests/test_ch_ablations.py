@@ -112,7 +112,7 @@ def test_marks_draw_the_interval_and_leave_gaps(chapter):
 
 def test_knobs_are_those_of_the_experiment(chapter):
     names = {chapter["run_at"](k, v) for k, values in chapter["KNOBS"].items() for v in values}
-    assert names | set(chapter["PARTS"]) == set(ablations.CHANGES)
+    assert names | set(chapter["PARTS"]) | set(chapter["BACK"]) == set(ablations.CHANGES)
     usual = PHAConfig.tiny()
     for knob, field in chapter["FIELDS"].items():
         assert chapter["OWN"][knob] == getattr(usual, field)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -84,3 +86,25 @@ def test_speed_says_in_how_many_benches_a_claim_held(page, monkeypatch):
         found, told = page["speed"]("PHA", "limit", 1.03)
         assert told == word
         assert found.startswith(f"{ratios[0]:.2f} (T5-base, 8 rows of 64); ")
+
+
+def test_a_slope_is_points_per_halving_of_the_rows(page):
+    rows = [
+        {"method": m, "n": n, "seed": seed, "test": {"all": v}}
+        for n, lead in ((8, 0.09), (16, 0.06), (32, 0.03), (64, 0.0), (128, 0.5))
+        for seed in (0, 1)
+        for m, v in (("pha", 0.5 + lead * (seed + 1)), ("lora", 0.5))
+    ]
+    assert page["slopes"](rows, "lora") == pytest.approx([3, 6]), "128 rows take no part"
+
+
+def test_a_count_never_refutes(page):
+    assert page["counted"]([], range(5)) == "held for 0 of 5"
+    assert page["counted"]([1, 2], range(5)) == "held for 2 of 5"
+    assert page["counted"](list(range(5)), range(5)) == "held"
+
+
+def test_comparisons_of_the_second_family_have_groups_of_that_name(page):
+    text = (Path(__file__).parent.parent / "book/chapters/scorecard.py").read_text()
+    for group in page["LATER"]:
+        assert text.count(f'"{group}"') == 2, "once in LATER, once where its lines are added"

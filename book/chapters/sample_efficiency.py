@@ -330,12 +330,12 @@ def by_seed(method, n, part):
 
 
 sizes_done = sorted({row["n"] for row in record["rows"]})
-PARTS = ("all", "related", "conflicting", *rules)
+subsets = ("all", "related", "conflicting", *rules)
 curves = {
     (m, part): {
         n: stats.interval(by_seed(m, n, part)) for n in sizes_done
     }
-    for m, part in product(NAMES, PARTS)
+    for m, part in product(NAMES, subsets)
 }
 
 # %% [markdown]
@@ -383,7 +383,7 @@ def menu_over(fig, choices):
 
 
 choices = {}
-for part in PARTS:
+for part in subsets:
     runs = [list(curves[m, part].values()) for m in NAMES]
     ends = [
         {
@@ -974,7 +974,7 @@ def summary(n, part):
 
 lines = ["| n | half | PHA (%) | best rival | PHA minus it |"]
 lines.append("|--:|---|--:|---|---|")
-for n, part in product(sizes_done, PARTS[1:3]):
+for n, part in product(sizes_done, subsets[1:3]):
     lines.append(
         f"| {n} | {part} | " + " | ".join(summary(n, part)) + " |"
     )
