@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+CODE = (".", ":(exclude)data/results")  # what a commit stands for, as git names files
 PACKAGES = ("pha-lite", "torch", "transformers", "datasets", "accelerate", "numpy", "faiss-cpu")
 
 
@@ -43,7 +44,7 @@ def versions() -> dict[str, str]:
 def commit(folder: Path | None = None) -> str | None:
     """Commit of the checkout the package runs from, with `-dirty` when tracked files have changed.
 
-    None in an installed package, also when its environment lies inside another repository.
+    Records of results are no such files: to write one is not to change what ran. None in an installed package, also when its environment lies inside another repository.
     """
     folder = folder or Path(__file__).resolve().parent.parent
     if not (folder / ".git").exists():
@@ -52,7 +53,7 @@ def commit(folder: Path | None = None) -> str | None:
     options = {"capture_output": True, "text": True, "timeout": 10}
     try:
         head = subprocess.run([*git, "rev-parse", "HEAD"], **options)
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], **options)
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno", "--", *CODE], **options)
     except (OSError, subprocess.TimeoutExpired):
         return None
     if head.returncode != 0:

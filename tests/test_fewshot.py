@@ -9,10 +9,11 @@ import torch
 from conftest import SMALL, TASKS
 from test_train import same, toy_task, toy_tasks, weights_of
 
+from pha_lite import records
 from pha_lite.config import PHAConfig
 from pha_lite.errors import PHAError
 from pha_lite.evaluate import score
-from pha_lite.fewshot import STARTS, TUNES, adapt, episode, swap_test
+from pha_lite.fewshot import RATES, STARTS, TUNES, adapt, episode, swap_test
 from pha_lite.model import PHAModel
 
 NEW = toy_task("novel", seed=5)
@@ -250,5 +251,11 @@ def test_the_rate_where_none_is_given_suits_what_is_tuned(build):
         for tune in ("none", "prototype", "hypernetwork", "all")
     }
     assert given == {"none": 0.1, "prototype": 0.1, "hypernetwork": 0.001, "all": 0.001}
-    assert adapt(model, NEW, 2, "fresh_adapter", steps=1, limit=2).lr == 0.01
+    assert adapt(model, NEW, 2, "fresh_adapter", steps=1, limit=2).lr == 0.003
     assert adapt(model, NEW, 2, "fresh", steps=1, limit=2, lr=0.5).lr == 0.5
+
+
+def test_default_rates_are_those_that_validation_chose():
+    chosen = records.load("few_shot")["settings"]["chosen_rates"]
+    assert [RATES["prototype"]] == chosen["retrieved"]
+    assert [RATES["fresh_adapter"]] == chosen["fresh_adapter"]

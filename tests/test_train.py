@@ -352,10 +352,14 @@ def test_commit_is_that_of_our_own_checkout_only(tmp_path):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@x"]
     subprocess.run([*git, "init", "-q"], check=True)
     assert commit(tmp_path) is None  # a repository without a commit
-    (tmp_path / "file").write_text("1")
-    subprocess.run([*git, "add", "file"], check=True)
+    (tmp_path / "data" / "results").mkdir(parents=True)
+    for name in ("file", "data/results/record.json"):
+        (tmp_path / name).write_text("1")
+    subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
     assert len(commit(tmp_path)) == 40
+    (tmp_path / "data" / "results" / "record.json").write_text("2")
+    assert len(commit(tmp_path)) == 40, "a record is no part of what ran"
     (tmp_path / "file").write_text("2")
     assert commit(tmp_path).endswith("-dirty")
     (tmp_path / "site-packages").mkdir()  # installed inside somebody's repository
