@@ -904,15 +904,20 @@ for n in more:
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# *What to see:* first, who gains: methods that keep tasks apart (PHA,
-# the task embedding, an adapter per task), or methods that share
+# *What to see:* begin with few rows and the table of the rules. Where a
+# bracket of a hard rule leaves 50 after more steps, steps were lacking.
+# Where it stays, what lacks is rows: few of them do not say what the
+# rule is, and a tie of the methods there says nothing about the
+# methods.
+#
+# Then many rows. Who gains: methods that keep tasks apart (PHA, the
+# task embedding, an adapter per task), or methods that share
 # everything? Two rules of this suite ask different things about the
-# same texts, so one answer for both cannot be right. Then the table of
-# the rules: has PHA learnt the hard ones now? If it has, what it
-# lacked at the right end of the curves was time, and a "learning
-# curve" with a fixed number of steps had hidden that. Last, PHA
-# against the task embedding: only a lead there would speak for
-# prototypes.
+# same texts, so one answer for both cannot be right. Has PHA learnt the
+# hard rules now? If it has, what it lacked at the right end of the
+# curves was time, and a "learning curve" with a fixed number of steps
+# had hidden that. Last, PHA against the task embedding: only a lead
+# there would speak for prototypes.
 
 # %% [markdown]
 # ## What became of the claim
