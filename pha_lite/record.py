@@ -44,7 +44,8 @@ def versions() -> dict[str, str]:
 def commit(folder: Path | None = None) -> str | None:
     """Commit of the checkout the package runs from, with `-dirty` when tracked files have changed.
 
-    Records of results are no such files: to write one is not to change what ran. None in an installed package, also when its environment lies inside another repository.
+    Records of results are no such files: to write one is not to change what ran. None in an
+    installed package, also when its environment lies inside another repository.
     """
     folder = folder or Path(__file__).resolve().parent.parent
     if not (folder / ".git").exists():

@@ -999,8 +999,6 @@ strong = {
 
 
 # %%
-
-
 def count(words):
     """How often PHA is ahead, behind, and neither, in words."""
     values = list(words.values())
