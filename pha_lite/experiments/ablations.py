@@ -1,8 +1,7 @@
-"""Ablations: PHA with one thing changed, and the tasks themselves changed under three methods.
+"""Ablations: PHA with one thing changed.
 
-Everything runs on the wide grid's half of the suite with n = 100. Each change of PHA has its
-learning rate chosen on validation rows, from the same two rates, by the same seed. Under changed
-tasks PHA and the methods that it meets try a third, and keep the rates of the usual tasks.
+Everything runs on the wide grid's half of the suite with n = 100. Each change has its learning
+rate chosen on validation rows, from the same two rates, by the same seed.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ from itertools import combinations, product
 from pathlib import Path
 from statistics import fmean
 
-from .runner import Runner, best_rate, common_settings
+from .runner import Runner, best_rate, common_settings, tuning_curve
 from .setting import RELEASED_FORM, TEST_ROWS, TUNING_SEEDS, VALID_ROWS, halves, trained
 
 N, RATES, SEEDS = 100, (1e-3, 3e-3), (0, 1, 2, 3, 4)
-HIGHER = 1e-2  # tried by PHA itself and by the methods that it meets
 RULES = ["acceptability", "paraphrase", "sentiment", "time"]
 SIZE = {"rules": RULES, "steps": 600, "batch": 24}
 UNEVEN = [4, 1, 0.25]  # rows of a surface as shares of n
@@ -39,9 +37,6 @@ CHANGES: dict[str, dict] = {
     "uneven rows, drawn by size": {"shares": UNEVEN, "training": {"sampling_temperature": 1.0}},
     "uneven rows, drawn evenly": {"shares": UNEVEN, "training": {"sampling_temperature": 1e3}},
 }
-METHODS = ("pha", "shared_adapter", "adapter_per_task")
-LEVELS = {"relatedness": (0.8, 0.6), "conflict": (0.6, 0.0)}  # both knobs stand at 1 elsewhere
-SURFACES = (1, 2)  # of three
 
 
 def ablation_cell(
@@ -109,71 +104,29 @@ def _space(model, suite, tasks, seed: int) -> dict:
     return {key: fmean(values) for key, values in {**cosines, **hits}.items() if values}
 
 
-def _cell(
-    method: str, lr: float, seed: int, test: bool, change: dict | None = None, **size
-) -> dict:
-    cell = {"cell": "ablation", "method": method, "n": N, "lr": lr, "seed": seed, "test": test}
-    return cell | ({"change": change} if change else {}) | SIZE | size
-
-
-def _tasks_changed(rates: dict) -> list[tuple[str, float, str, dict]]:
-    """(what was changed, its value, method, cell without seed) for everything but PHA itself."""
-    jobs = []
-    for method in METHODS:
-        jobs.append(("usual", 1, method, _cell(method, rates[method], 0, True)))
-        for knob, values in LEVELS.items():
-            for value in values:
-                change = {"suite": {knob: value}}
-                jobs.append((knob, value, method, _cell(method, rates[method], 0, True, change)))
-        if method == "adapter_per_task":  # its tasks don't touch each other
-            continue
-        for count in SURFACES:  # as many rows of each task per step as ever: two
-            change, batch = {"surfaces": count}, 8 * count
-            cell = _cell(method, rates[method], 0, True, change, batch=batch)
-            jobs.append(("source tasks", 4 * count, method, cell))
-        cell = _cell(method, rates[method], 0, True, rules=None, batch=48)
-        jobs.append(("source tasks", 24, method, cell))
-    return jobs
+def _cell(lr: float, seed: int, test: bool, change: dict) -> dict:
+    cell = {"cell": "ablation", "method": "pha", "n": N, "lr": lr, "seed": seed, "test": test}
+    return cell | ({"change": change} if change else {}) | SIZE
 
 
 def ablations(run: Runner) -> Path:
-    """One change of PHA at a time; then other tasks under PHA, shared and separate adapters."""
+    """One change of PHA at a time, each with a learning rate of its own."""
     (seed,) = TUNING_SEEDS
-    wanted = [(name, "pha", change) for name, change in CHANGES.items()]
-    wanted += [(method, method, None) for method in METHODS[1:]]
-    grid = [
-        (name, m, change, lr)
-        for name, m, change in wanted
-        for lr in (RATES if change else (*RATES, HIGHER))
-    ]
-    found = run([_cell(m, lr, seed, False, change) for _, m, change, lr in grid])
+    grid = list(product(CHANGES, RATES))
+    found = run([_cell(lr, seed, False, CHANGES[name]) for name, lr in grid])
     named = [
-        ({**cell, "name": name}, got) for (name, *_), (cell, got) in zip(grid, found, strict=True)
+        ({**cell, "name": name}, got) for (name, _), (cell, got) in zip(grid, found, strict=True)
     ]
-    of_changes = best_rate([(c, got) for c, got in named if c["lr"] != HIGHER], "name")
-    rates = {name: lr for (name,), lr in of_changes.items()}
-    of_methods = {name: lr for (name,), lr in best_rate(named, "name").items()}
-    curve = [{"name": c["name"], "lr": c["lr"]} | got["validation"] for c, got in named]
-    around = _tasks_changed(of_methods | {"pha": of_methods["PHA"]})
-    rows, tasks = [], []
+    rates = best_rate(named, "name")
+    curve = tuning_curve(named, "name")
+    rows = []
     for at, seed in enumerate(SEEDS, 1):  # seed by seed: a run cut short has all on some seeds
-        finals = [_cell("pha", rates[name], seed, True, change) for name, change in CHANGES.items()]
+        finals = [_cell(rates[name,], seed, True, change) for name, change in CHANGES.items()]
         rows += [
             {"name": name, "lr": cell["lr"], "seed": seed, **got}
             for name, (cell, got) in zip(CHANGES, run(finals), strict=True)
         ]
-        done = run([cell | {"seed": seed} for *_, cell in around])
-        tasks += [
-            {"changed": what, "value": value, "method": method, "lr": cell["lr"], "seed": seed}
-            | got
-            for (what, value, method, _), (cell, got) in zip(around, done, strict=True)
-        ]
-        settings = common_settings() | {
-            "n": N,
-            "learning_rates": RATES,
-            "rules": RULES,
-            "higher_rate": HIGHER,
-        }
+        settings = common_settings() | {"n": N, "learning_rates": RATES, "rules": RULES}
         settings |= {"steps": SIZE["steps"], "batch_size": SIZE["batch"], "seeds": SEEDS[:at]}
-        path = run.write(settings=settings, changes=CHANGES, curve=curve, rows=rows, tasks=tasks)
+        path = run.write(settings=settings, changes=CHANGES, curve=curve, rows=rows)
     return path

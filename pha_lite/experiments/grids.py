@@ -13,6 +13,7 @@ from pha_lite import records
 from . import real
 from .ablations import ablations
 from .costs import costs
+from .other_tasks import other_tasks
 from .runner import Runner, best_rate, common_settings, tuning_curve
 from .setting import (
     BATCH,
@@ -463,6 +464,7 @@ EXPERIMENTS: dict[str, Callable[[Runner], Path]] = {
         more_steps,
         forms,
         ablations,
+        other_tasks,
         transfer,
         stream,
         costs,
