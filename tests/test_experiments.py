@@ -9,7 +9,7 @@ import pytest
 from pha_lite import records
 from pha_lite.errors import PHAError
 from pha_lite.experiments import __main__ as command
-from pha_lite.experiments import ablations, cells, costs, runner, setting, transfer
+from pha_lite.experiments import ablations, cells, costs, other_tasks, runner, setting, transfer
 from pha_lite.suite import load_suite
 
 
@@ -281,6 +281,38 @@ def test_more_steps_try_the_next_rate_and_keep_the_better_on_validation(monkeypa
         assert steps == 4 * grids._size(n)["steps"]
         assert record["settings"]["seeds"][str(n)] == list(grids.MORE_SEEDS_OF[n])
     assert len(record["curve"]) == 2 * 2 * len(grids.MORE_METHODS)
+
+
+def test_changed_tasks_keep_the_rate_that_the_usual_ones_chose(monkeypatch, tmp_path):
+    best = dict(zip(other_tasks.METHODS, setting.GRID, strict=True))
+    asked = []
+
+    def run_cells(name, wanted, workers, scratch):
+        asked.extend(wanted)
+        return {
+            runner._key(c): {"seconds": 0.0}
+            | (
+                {"tasks": {}}
+                if c["test"]
+                else {"validation": {"all": c["lr"] == best[c["method"]]}}
+            )
+            for c in wanted
+        }
+
+    monkeypatch.setattr(runner, "run_cells", run_cells)
+    path = other_tasks.other_tasks(runner.Runner("other", 1, tmp_path, tmp_path))
+    record = json.loads(path.read_text())
+    tuned = [c for c in asked if not c["test"]]
+    assert not any("change" in c for c in tuned) and {c["seed"] for c in tuned} == {100}
+    assert {r["method"]: r["lr"] for r in record["rows"]} == best
+    finals = [c for c in asked if c["test"]]
+    assert {c["seed"] for c in finals} == set(ablations.SEEDS)
+    assert len({runner._key(c) for c in finals}) == len(finals) == len(record["rows"])
+    rows_of_a_task = {
+        c["batch"] / (len(c["rules"] or range(8)) * c.get("change", {}).get("surfaces", 3))
+        for c in finals
+    }
+    assert rows_of_a_task == {2}, "a task has as many rows of a step, whatever its company"
 
 
 def test_a_record_names_the_commit_of_every_cell(monkeypatch, tmp_path):

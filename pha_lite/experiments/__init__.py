@@ -9,5 +9,5 @@ validation score of a tuning seed that no reported figure uses. Test rows are re
     setting   what all cells share: sizes, suite, backbone, the training itself
     cells     one training run and what is measured on it (ablations, transfer, stream: theirs)
     runner    runs cells that are missing, tunes by the one rule, writes the record
-    grids     the experiments: which cells each of them needs (ablations, other_tasks, transfer: theirs)
+    grids     the experiments: which cells each needs (ablations, other_tasks, transfer: theirs)
 """

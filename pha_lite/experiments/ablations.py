@@ -1,7 +1,9 @@
 """Ablations: PHA with one thing changed.
 
-Everything runs on the wide grid's half of the suite with n = 100. Each change has its learning
-rate chosen on validation rows, from the same two rates, by the same seed.
+A difference can only be seen where there is room for one. So the four rules are such as, by the
+learning curves of the tuning seed, a training of this length learns with 100 rows of each task and
+does not exhaust: two of the related half and two rivals. Each change has its learning rate chosen
+on validation rows, from the same two rates, by the same seed.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from statistics import fmean
 from .runner import Runner, best_rate, common_settings, tuning_curve
 from .setting import RELEASED_FORM, TEST_ROWS, TUNING_SEEDS, VALID_ROWS, halves, trained
 
-N, RATES, SEEDS = 100, (1e-3, 3e-3), (0, 1, 2, 3, 4)
-RULES = ["acceptability", "paraphrase", "sentiment", "time"]
-SIZE = {"rules": RULES, "steps": 600, "batch": 24}
+N, RATES, SEEDS = 100, (1e-3, 3e-3), (0, 1, 2)
+RULES = ["entailment", "paraphrase", "sentiment", "time"]
+SIZE = {"rules": RULES, "steps": 1200, "batch": 24}
 UNEVEN = [4, 1, 0.25]  # rows of a surface as shares of n
 CHANGES: dict[str, dict] = {
     "PHA": {},

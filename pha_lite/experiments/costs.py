@@ -10,9 +10,8 @@ from pathlib import Path
 
 from pha_lite.timing import interleaved, summary
 
-from .ablations import RULES
 from .runner import Runner
-from .setting import new_model, suite_of
+from .setting import WIDE_RULES, new_model, suite_of
 
 METHODS = (
     "pha",
@@ -47,7 +46,7 @@ def costs_cell(rounds: int = ROUNDS, steps: int = STEPS) -> dict:
     from pha_lite.batching import collate, encode
 
     suite = suite_of()
-    names = [t for t in suite.train_tasks if suite.cells[t].rule in RULES]
+    names = [t for t in suite.train_tasks if suite.cells[t].rule in WIDE_RULES]
     each = BATCH // len(names)
     texts = list(suite[names[0]].sample(ANSWERS, seed=0)["train"]["source"])
     labels = suite[names[0]].labels
@@ -101,5 +100,5 @@ def _answerer(model, texts, name, labels):
 def costs(run: Runner) -> Path:
     """Numbers, bytes and times of every method; one process, nothing else may run."""
     ((_, got),) = run([{"cell": "costs", "rounds": ROUNDS, "steps": STEPS}])
-    settings = {"rules": RULES, "batch_size": BATCH, "answers": ANSWERS, "rounds": ROUNDS}
+    settings = {"rules": WIDE_RULES, "batch_size": BATCH, "answers": ANSWERS, "rounds": ROUNDS}
     return run.write(settings=settings | {"tasks": got["tasks"]}, methods=got["methods"])

@@ -31,6 +31,7 @@ from .setting import (
     SOURCE_N,
     TUNING_SEEDS,
     VARIANTS,
+    WIDE_RULES,
     Cell,
 )
 from .stream import BASE_RULES, STRATEGIES
@@ -79,7 +80,7 @@ def low_data(run: Runner) -> Path:
 # pairs; of entailment and paraphrase, which tie, the one with the higher ceiling on its card). Half
 # the tasks need half the rows per step. With few rows the validation curves of the tuning runs are
 # flat from step 200 on at the best rates of every method tried: 300 steps do there.
-WIDE = {"rules": ["acceptability", "paraphrase", "sentiment", "time"], "batch": 24}
+WIDE = {"rules": WIDE_RULES, "batch": 24}
 WIDE_N = (8, 16, 32, 64, 128, 256, 512, 1000)
 WIDE_GRID = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # wide enough for full fine-tuning and prompts
 WIDE_METHODS = (

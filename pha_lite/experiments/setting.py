@@ -15,6 +15,7 @@ STEPS, BATCH, EVALS, VALID_ROWS, TEST_ROWS = 1000, 48, 4, 30, 100
 GRID = (1e-3, 3e-3, 1e-2)
 SEEDS, TUNING_SEEDS = (0, 1, 2, 3, 4), (100,)
 SEPARATE_BATCH = 16  # of one T5 for each task
+WIDE_RULES = ["acceptability", "paraphrase", "sentiment", "time"]  # of the grid of all methods
 SOURCE_N = 100  # rows per task of the models that new tasks are brought to
 FEW_K, FEW_STEPS, FEW_ROWS = (4, 16, 32), 20, 100
 FEW_GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)  # adapters want its lower end, prototypes its upper
