@@ -119,7 +119,8 @@ plots.intervals(
 # chance? What was not learnt cannot be handed on. So from here on a
 # new task asks one of the {term}`rules <rule>` that were learnt
 # best: two of the {term}`related half` and two of the
-# {term}`conflicting half`, even where a third was learnt well. Its
+# {term}`conflicting half`, even where a third was learnt well or as
+# well (of equals we take the first). Its
 # {term}`surface` is one that no training task is about. There are
 # two such surfaces. **Garden** is for choices: steps, learning
 # rates. **Museum** is for the report.
@@ -1638,9 +1639,10 @@ Markdown(
 # No start is good, and tuning the prototype hardly moves the score.
 # No prototype holds the question, and no vector near them does: the
 # hypernetwork can only write what it has learnt to write. Tuning
-# everything on four examples does not help, either. With 32 it may
-# begin to learn the question: repeat it with other seeds. That would
-# be training. Transfer needs something to transfer.
+# everything on four examples does not help, either. Does it with 32?
+# Repeat it with other seeds; [Transfer, measured](transfer.ipynb) asks
+# several models. If it did, that would be training. Transfer needs
+# something to transfer.
 # ````
 
 # %% [markdown]

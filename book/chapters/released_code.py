@@ -452,7 +452,7 @@ plots.finish(
     "Two dots for each of the eight GLUE tasks on a logarithmic axis. "
     "Drawn by size, the four small tasks have about one row or less "
     "in a batch and the two large ones about fifty. At temperature "
-    "10 all eight have between ten and twenty.",
+    "10 all eight have between about twelve and twenty.",
     above=40,
     legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
 )

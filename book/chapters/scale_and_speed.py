@@ -363,8 +363,9 @@ for name in ("t5-small", "t5-base", "t5-large"):
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# *What to see:* on the small T5 the aim is spent before anything
-# else is counted, on the larger ones half of it or more. Hold this
+# *What to see:* in an encoder layer of the small T5 the aim is spent
+# before anything else is counted, in one of the larger T5s half of it
+# or more. A decoder layer attends twice, so it spends less. Hold this
 # against the ratios above: the rest is products that are slower than
 # their operations say, because one side is so narrow, and sums and
 # ReLUs, which are not counted at all. Narrower adapters or a wider T5

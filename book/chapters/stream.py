@@ -337,8 +337,9 @@ bases = {
 }
 
 # %% [markdown]
-# An arrival is the step of the page before, `adapt`: the new task
-# gets a row, and a part of the model is tuned on its examples. As
+# An arrival is the step of the page on [few-shot
+# transfer](few_shot.ipynb), `adapt`: the new task gets a row, and a
+# part of the model is tuned on its examples. As
 # `adapt` also scores what it made, it is handed training rows to
 # score: no test row is near while a model learns.
 
@@ -1068,14 +1069,16 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # *What to see:* rows with a new surface. Where retrieval took a
 # rival, it could not have known: inputs are the same, only the
-# answers differ. Is the accuracy lower there? (The groups differ in
-# their rules, too, so this is a hint and no test.) A new rule can
-# find *the same rule* only among earlier arrivals.
+# answers differ. How often was that? It can happen only where both
+# rules of a pair were trained before the stream began, and a handful
+# of starts compares no accuracies. A new rule can find *the same rule*
+# only among earlier arrivals.
 #
-# The remedy is that of the page before: `start="loss"` reads the
-# answers, too. The model that comes with this book knows both rules
-# of every pair of rivals. What does it choose for these, with 16
-# examples and no tuning?
+# The remedy is that of [few-shot transfer](few_shot.ipynb):
+# `start="loss"` reads the answers, too. The model that comes with this
+# book was trained on both rules of every pair of rivals, and has learnt
+# some of them better than others. What does it choose for these, with
+# 16 examples and no tuning?
 
 # %%
 PAIRS = ["sentiment", "time", "first-witness", "last-witness"]
@@ -1097,8 +1100,9 @@ Markdown("\n".join(lines))
 # arrival's own, and at the accuracy it brings; then at the second.
 # (A loss does not read names: it takes what answers well, and that
 # may be a task of yet another rule whose prototype lies close by.)
-# The recorded streams use retrieval, the paper's way. Where its
-# table shows many rivals, they show the method below its best.
+# The recorded streams use retrieval, the paper's way. With more pairs
+# of rivals among the trained tasks that would cost more than it does
+# here.
 
 # %% [markdown]
 # ## Is the task known?
@@ -1376,9 +1380,10 @@ Markdown("\n".join(lines) + f"\n\nSeeds: {len(seeds)}.")
 #         print(f"  {task:22s}", [round(end[task], 2) for end in ends])
 # ```
 #
-# Under the one adapter, the task that came last fares best. With a
-# fresh start, a prototype depends on nothing but its own examples
-# and the frozen rest, so the order cannot matter, to the last bit.
+# Under the one adapter, it matters what came after a task: compare
+# each with itself in the two orders. With a fresh start, a prototype
+# depends on nothing but its own examples and the frozen rest, so the
+# order cannot matter, to the last bit.
 # With retrieval it can a little: a task may start from the prototype
 # of one that arrived before it.
 # ````

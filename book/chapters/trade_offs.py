@@ -524,7 +524,7 @@ fig
 # the methods that change sides between the two. Those at the left end
 # keep nothing for the new task, and must train their shared part again
 # to learn it. All took equally many steps, so the ratio of
-# step times is that of training times, too. Times of ten methods lie
+# step times is that of training times, too. Times of most methods lie
 # close together and have a spread of their own, so read them
 # coarsely. Then move the slider: where the heights draw together, luck
 # decides more of the front.

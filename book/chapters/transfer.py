@@ -107,10 +107,16 @@ counted = {
     "known rules": episodes(FEW["rows"]),
     "new rules": episodes(MORE["rows"], new="new rule"),
 }
+ends = (min(asked["tuning_rates"]), max(asked["tuning_rates"]))
+chosen = {
+    "known rules": asked["chosen_rates"],
+    "new rules": MORE["settings"]["chosen"]["starts"],
+}
 edges = [
-    start.replace("_", " ")
-    for start, (lr,) in asked["chosen_rates"].items()
-    if lr in (min(asked["tuning_rates"]), max(asked["tuning_rates"]))
+    f"{start.replace('_', ' ')} ({lr:g}, {kind})"
+    for kind, rates in chosen.items()
+    for start, (lr,) in rates.items()
+    if lr in ends
 ]
 Markdown(
     f"Of the rates {', '.join(map(str, asked['tuning_rates']))} an end "
@@ -462,8 +468,10 @@ def how_sure(name):
 
 
 live = {
-    "known rule": [n for n in suite.held_out if n not in unknown],
-    "new rule": unknown,
+    f"{kind} rule": [
+        n for n in suite.held_out if suite.cell(n).new_rule == new
+    ]
+    for kind, new in (("known", False), ("new", True))
 }
 sure = {
     kind: np.concatenate([how_sure(name) for name in names])
@@ -698,9 +706,12 @@ for k in (1, *sizes):
         for field in ("sure", "margin")
     ]
     lines.append(f"| {k} | " + " | ".join(f"{a:.2f}" for a in alarm[k]))
+strange = {
+    r["task"] for r in looked if plots.rule(r["task"]) in novel_rules
+}
 Markdown(
     "\n".join(line + " |" * (not line.endswith("|")) for line in lines)
-    + f"\n\n{len(unknown)} tasks of {len(novel_rules)} new rules. The "
+    + f"\n\n{len(strange)} tasks of {len(novel_rules)} new rules. The "
     "margin is the best mean cosine minus the next."
 )
 
@@ -711,7 +722,7 @@ Markdown(
 # high confidence of retrieval is no evidence that the rule is
 # known.** Where it matters, ask the answers. The loss on the k
 # examples under the start, which costs one forward pass, reads them;
-# [the page before](few_shot.ipynb) tries it as a warning.
+# [Few-shot transfer](few_shot.ipynb) tries it as a warning.
 
 # %% [markdown]
 # ## What we found
@@ -745,8 +756,8 @@ Markdown(
 #   and the border of the method is never seen.
 # - **A baseline without its own rate.** Here each start and each way
 #   of tuning tries six rates on validation rows. With four, fit for a
-#   prototype, the fresh adapter had been stuck at the lowest; some
-#   starts may want a larger one than the largest.
+#   prototype, the fresh adapter had been stuck at the lowest; those
+#   named at an end may still want a rate outside the grid.
 # - **A calibration error over everything.** It can be small because
 #   two groups err in opposite directions. Look at the diagram, and at
 #   the rules.
@@ -775,7 +786,9 @@ Markdown(
 # ```
 #
 # Alone, a wrong start costs much. Twenty steps on one vector win
-# most of it back. So tune always, if there are labels at all.
+# most of it back. A start that was right has less to win, and with
+# four examples it may even lose a little. So tune where a start may
+# be wrong, and compare the loss before and after.
 # ````
 
 # %% [markdown]
