@@ -306,7 +306,7 @@ def test_changed_tasks_keep_the_rate_that_the_usual_ones_chose(monkeypatch, tmp_
     assert not any("change" in c for c in tuned) and {c["seed"] for c in tuned} == {100}
     assert {r["method"]: r["lr"] for r in record["rows"]} == best
     finals = [c for c in asked if c["test"]]
-    assert {c["seed"] for c in finals} == set(ablations.SEEDS)
+    assert {c["seed"] for c in finals} == set(setting.SEEDS)
     assert len({runner._key(c) for c in finals}) == len(finals) == len(record["rows"])
     rows_of_a_task = {
         c["batch"] / (len(c["rules"] or range(8)) * c.get("change", {}).get("surfaces", 3))
