@@ -315,13 +315,16 @@ def test_changed_tasks_keep_the_rate_that_the_usual_ones_chose(monkeypatch, tmp_
     assert rows_of_a_task == {2}, "a task has as many rows of a step, whatever its company"
 
 
-def test_a_record_names_the_commit_of_every_cell(monkeypatch, tmp_path):
+def test_a_record_names_commit_and_machine_of_every_cell(monkeypatch, tmp_path):
     cell = {"cell": "bag_of_words", "task": "time/hotel"}
     monkeypatch.setattr(runner, "commit", lambda: "first")
+    monkeypatch.setattr(runner, "machine", lambda: "one core")
     runner.Runner("trial", 0, tmp_path, tmp_path)([cell])
     monkeypatch.setattr(runner, "commit", lambda: "second")
+    monkeypatch.setattr(runner, "machine", lambda: "two cores")
     run = runner.Runner("trial", 0, tmp_path, tmp_path)
     ((_, got), _) = run([cell, cell | {"task": "time/school"}])
-    assert "commit" not in got
+    assert not {"commit", "machine"} & set(got)
     record = json.loads(run.write().read_text())
     assert (record["commit"], record["cells_at"]) == ("second", ["first", "second"])
+    assert record["machine"] == "one core and two cores"

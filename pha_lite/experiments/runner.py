@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pha_lite.record import commit, run_record
+from pha_lite.record import commit, machine, run_record
 
 from .setting import (
     BATCH,
@@ -65,7 +65,7 @@ def _run(cells: list[Cell], workers: int, models: Path) -> Iterator[tuple[str, d
 
 
 def run_cells(name: str, cells: list[Cell], workers: int, scratch: Path) -> dict[str, dict]:
-    """Run the cells that are not in the scratch file yet; results by cell, each with its commit.
+    """Run the cells that are not in the scratch file yet; results by cell, with commit and machine.
 
     Each finished cell is one line of `scratch/name.jsonl`, written at once, so that a killed run
     loses at most the cells that were under way.
@@ -85,13 +85,14 @@ def run_cells(name: str, cells: list[Cell], workers: int, scratch: Path) -> dict
             continue
         known[key] = found
     left = [cell for cell in cells if _key(cell) not in known]
-    at = commit()  # before any of them: a change made meanwhile is not what they ran
+    # before any of them: a change made meanwhile is not what they ran
+    ran = {"commit": commit(), "machine": machine()}
     with open(path, "a") as log:
         if text and not text.endswith("\n"):  # or the next line would be lost with the last
             log.write("\n")
         results = _run(left, workers, scratch / "models")
         for key, found in tqdm(results, total=len(left), desc=name, disable=not (left and workers)):
-            known[key] = found = found | {"commit": at}
+            known[key] = found = found | ran
             log.write(json.dumps([key, found]) + "\n")
             log.flush()
     return {_key(cell): known[_key(cell)] for cell in cells}
@@ -111,13 +112,16 @@ class Runner:
         self.name, self.workers, self.scratch, self.results = name, workers, scratch, results
         self.seconds = 0.0
         self.commit = commit()  # of the start: a record written on the way is no change of the code
-        self.cells_at: set[str] = set()  # finished cells of an earlier run keep their own
+        # Finished cells of an earlier run keep their own commit and machine.
+        self.cells_at: set[str] = set()
+        self.cells_on: set[str] = set()
 
     def __call__(self, cells: list[Cell]) -> list[tuple[Cell, dict]]:
         found = run_cells(self.name, cells, self.workers, self.scratch)
         done = [dict(found[_key(cell)]) for cell in cells]
         self.seconds += sum(got["seconds"] for got in done)
         self.cells_at |= {got.pop("commit", None) or "not known" for got in done}
+        self.cells_on |= {got.pop("machine", None) or "a machine not known" for got in done}
         return list(zip(cells, done, strict=True))
 
     def write(self, **facts) -> Path:
@@ -133,6 +137,7 @@ class Runner:
             **facts,
         )
         record |= {"commit": self.commit, "cells_at": sorted(self.cells_at)}
+        record["machine"] = " and ".join(sorted(self.cells_on)) or record["machine"]
         path.write_text(json.dumps(record, indent=1) + "\n")
         return path
 
