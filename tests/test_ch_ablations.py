@@ -11,7 +11,7 @@ pytest.importorskip("jupytext", reason="the book's tools are not installed")
 from test_chapters import lift
 
 from pha_lite import PHAConfig, load_suite
-from pha_lite.experiments import ablations, setting
+from pha_lite.experiments import ablations, other_tasks, setting
 from pha_lite.fewshot import swap_test
 from pha_lite.losses import prototype_loss
 
@@ -155,6 +155,32 @@ def test_source_tasks_are_compared_on_the_tasks_of_every_set(told):
     assert not told["scores"](rows, "source tasks", 2, "adapter_per_task", "related")
 
 
+def test_rules_one_by_one_and_the_seeds_that_learnt_them(told):
+    rows = around()
+    both = told["by_rule"](rows, changed="usual", method="shared_adapter")
+    assert both == pytest.approx({"acceptability": 70, "time": 70}), "80 % on hotel, 60 % on school"
+    rows[0]["tasks"] = dict.fromkeys(rows[0]["tasks"], 0.5)
+    assert (rows[0]["method"], rows[0]["changed"]) == ("pha", "usual")
+    assert told["lucky"](rows, "time", "pha") == "2 of 3"
+    assert told["lucky"](rows, "time", "shared_adapter") == "3 of 3"
+
+
+def test_ends_of_the_knobs_as_theory_wants_them(chapter):
+    family = {
+        f"{end}, {half} half": (None, 0, "not told apart")
+        for end, half in (
+            ("relatedness 1", "related"),
+            ("relatedness 0.6", "related"),
+            ("conflict 1", "conflicting"),
+            ("conflict 0", "conflicting"),
+        )
+    }
+    assert chapter["as_theory"](family) == "0 of 3 shown"
+    family["relatedness 1, related half"] = (None, 0, "better")
+    family["conflict 1, conflicting half"] = (None, 0, "better")
+    assert chapter["as_theory"](family) == "1 of 3 shown", "rivals that profit are no such end"
+
+
 def test_lead_and_its_shift(told):
     rows = around()
     lead = told["lead"](rows, "conflict", 1, "conflicting", "shared_adapter")
@@ -165,12 +191,19 @@ def test_lead_and_its_shift(told):
 
 
 def test_dose_counts_the_tasks_that_a_knob_touches(chapter):
-    rules = ablations.RULES
-    assert chapter["dose"](rules) == ("0 of 6", "0 of 12")
-    assert chapter["dose"](rules, conflict=0.0) == ("6 of 6", "0 of 12")
-    cells = load_suite(relatedness=0.6)
-    turned = sum(cells.cells[t].reversed for t in cells.train_tasks if t.split("/")[0] in rules)
-    assert chapter["dose"](rules, relatedness=0.6) == ("0 of 6", f"{turned} of 12")
+    rules = other_tasks.RULES
+    assert chapter["dose"](rules) == ("0 of 6", "0 of 6", "0 of 6")
+    assert chapter["dose"](rules, conflict=0.0) == ("6 of 6", "0 of 6", "0 of 6")
+    suite = load_suite(relatedness=0.6)
+    turned = {
+        half: sum(suite.cells[t].reversed for t in suite.half(half) if t.split("/")[0] in rules)
+        for half in ("related", "conflicting")
+    }
+    assert chapter["dose"](rules, relatedness=0.6) == (
+        "0 of 6",
+        f"{turned['related']} of 6",
+        f"{turned['conflicting']} of 6",
+    )
 
 
 # --- the collapse ---------------------------------------------------------------------------------
