@@ -722,8 +722,8 @@ Markdown(
 # what makes a verdict worth reading, and they were paid for first.
 # What was made smaller for it: the wide grid of *Sample efficiency*
 # runs on half of the suite, tunes with one seed, and has ten seeds up
-# to 64 rows but five above; the longer training, the ablations, the
-# changed tasks and the real sentences have three or fewer. (Ten were
+# to 64 rows but five above; the changed tasks, the longer training
+# and the real sentences have fewer than five. (Ten were
 # planned for few rows; the last five were run when the verdicts of the
 # first five had been seen.) The records of `sample_efficiency`,
 # `more_steps`, `ablations`, `other_tasks`, `stream` and `real_data` are
