@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install book slides assignments grade test sync check colab-check lint format serve clean
+.PHONY: help install book pages slides assignments grade test sync check colab-check lint format serve clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -20,6 +20,9 @@ install: $(STAMP) ## create .venv and install everything into it (the others do 
 book: $(STAMP) ## build the book into _build/html
 	$(BIN)/jupyter-book build book -W --keep-going
 	@echo "Open _build/html/index.html in a browser, or run: make serve"
+
+pages: $(STAMP) ## build the pages without running the chapters: a quick look at text and links
+	PHA_BOOK_RUN=no $(BIN)/jupyter-book build book -W --keep-going
 
 slides: $(STAMP) ## cut a deck out of each chapter into build/slides (make book first: it has the figures)
 	$(BIN)/python tools/slides.py

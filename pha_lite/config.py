@@ -18,7 +18,7 @@ _CHOICES = {
     "encoder": ("shared", "generated", "per_task", "none"),
     "decoder": ("generated", "shared", "per_task", "none"),
     "placement": ("parallel", "sequential"),
-    "hyper_input": ("prototype", "embedding", "instance"),
+    "hyper_input": ("prototype", "embedding", "instance", "both"),
     "prototype_loss": ("released", "standard"),
     "lm_reduction": ("mean", "sum"),
 }
@@ -85,8 +85,8 @@ class PHAConfig:
         placement: ``"parallel"`` to the feed-forward sub-layer, reading its layer-normed input
             (paper), or ``"sequential"``, on its output with an inner residual (HyperFormer).
         hyper_input: what the hypernetwork reads: a task's ``"prototype"`` (paper), a free task
-            ``"embedding"`` without any loss on it (HyperFormer), or the ``"instance"`` embedding
-            of each row (Hyperdecoder).
+            ``"embedding"`` without any loss on it (HyperFormer), the ``"instance"`` embedding of
+            each row (Hyperdecoder), or ``"both"``, prototype and instance side by side (ours).
         prototype_std: standard deviation of the prototypes' initial values.
         temperature: tau of both contrastive losses.
         instance_weight, prototype_weight: their weights; 0 switches a loss off.
@@ -95,6 +95,8 @@ class PHAConfig:
         contrast_to_encoder: whether the contrastive gradient reaches the encoder's adapters. Where
             these belong to tasks (generated, per task) it never does: the retriever then reads the
             bare encoder, or its embedding would give the task away and none could be looked up.
+        contrast_to_prototypes: whether the prototype loss moves the prototypes. Where it does not
+            (our extension), answers alone shape them, and the retriever learns to find them there.
         label_smoothing: mass moved from the right token to all tokens evenly.
         lm_reduction: language-model loss as the ``"mean"`` over real target tokens or their
             ``"sum"`` (the release uses the mean with full data, the sum with little data).
@@ -129,6 +131,7 @@ class PHAConfig:
     prototype_weight: float = 0.1
     prototype_loss: str = "released"
     contrast_to_encoder: bool = True
+    contrast_to_prototypes: bool = True
     label_smoothing: float = 0.1
     lm_reduction: str = "mean"
     dropout: float = 0.1
@@ -156,12 +159,13 @@ class PHAConfig:
                 raise PHAError(f"{name}={value!r}: give a number from 0 to below {end}.")
         if self.temperature == 0:
             raise PHAError("temperature=0: the losses divide by it; give a number above 0.")
-        if not isinstance(self.contrast_to_encoder, bool):
-            raise PHAError(f"contrast_to_encoder={self.contrast_to_encoder!r}: give true or false.")
-        if self.hyper_input == "instance" and self.encoder == "generated":
+        for name in ("contrast_to_encoder", "contrast_to_prototypes"):
+            if not isinstance(getattr(self, name), bool):
+                raise PHAError(f"{name}={getattr(self, name)!r}: give true or false.")
+        if self.hyper_input in ("instance", "both") and self.encoder == "generated":
             raise PHAError(
-                "encoder='generated' with hyper_input='instance': the instance embedding is read "
-                "from the encoder, so it cannot generate the encoder's adapters; "
+                f"encoder='generated' with hyper_input={self.hyper_input!r}: the instance embedding "
+                "is read from the encoder, so it cannot generate the encoder's adapters; "
                 "choose encoder='shared', 'per_task' or 'none'."
             )
 
@@ -169,6 +173,11 @@ class PHAConfig:
     def generates(self) -> bool:
         """Whether any adapter comes from the hypernetwork."""
         return "generated" in (self.encoder, self.decoder)
+
+    @property
+    def reads_instance(self) -> bool:
+        """Whether the hypernetwork reads each row's embedding, so that it writes per row."""
+        return self.generates and self.hyper_input in ("instance", "both")
 
     @property
     def has_table(self) -> bool:
@@ -185,13 +194,18 @@ class PHAConfig:
     @property
     def uses_prototype_loss(self) -> bool:
         """The prototype loss exists only where the task vectors are prototypes."""
-        return self.hyper_input == "prototype" and self.prototype_weight > 0
+        return self.hyper_input in ("prototype", "both") and self.prototype_weight > 0
 
     @property
     def has_retriever(self) -> bool:
         """Whether the retriever's MLP is trained at all."""
-        reads_instance = self.hyper_input == "instance" and self.generates
-        return self.instance_weight > 0 or self.uses_prototype_loss or reads_instance
+        return self.instance_weight > 0 or self.uses_prototype_loss or self.reads_instance
+
+    @property
+    def hyper_width(self) -> int:
+        """Width of what the hypernetwork reads of a task, an instance, or both."""
+        both = self.prototype_dim if self.hyper_input == "both" else 0
+        return self.prototype_dim + self.own_width + both
 
     @classmethod
     def paper(cls, **overrides) -> PHAConfig:

@@ -153,6 +153,8 @@ class PHACore(nn.Module):
             ir = instance_loss(z, tasks, config.temperature)
         if config.uses_prototype_loss:
             vectors = self.trained.prototypes.vectors
+            if not config.contrast_to_prototypes:
+                vectors = vectors.detach()
             pro = prototype_loss(z, vectors, tasks, config.temperature, config.prototype_loss)
         loss = lm = logits = None
         labels = batch.get("labels")
@@ -181,8 +183,7 @@ class PHACore(nn.Module):
             Encoder states (B, S, d) and the embeddings z (B, e), not normalised, or None.
         """
         config, mask = self.config, batch["attention_mask"]
-        reads_instance = config.generates and config.hyper_input == "instance"
-        wanted = self.trained.retriever is not None and (embed or reads_instance)
+        wanted = self.trained.retriever is not None and (embed or config.reads_instance)
         pooled = None
         if wanted and config.encoder in ("generated", "per_task"):
             # The embedding must not depend on the task, or a new task could not be looked up.
@@ -196,11 +197,11 @@ class PHACore(nn.Module):
         z = None
         if wanted:
             pooled = masked_mean(states, mask) if pooled is None else pooled
-            if reads_instance:
+            if config.reads_instance:
                 # The language-model loss trains the encoder through z even where the contrastive
                 # terms may not; those get an embedding of the detached state.
                 z = self.trained.retriever(pooled)
-                weights = self.trained.weights(route.tasks, z)
+                weights = self.trained.weights(batch["task_ids"], z)
                 route = Route.of_rows(len(route), mask.device)
             if z is None or not config.contrast_to_encoder:
                 z = self.trained.retriever(

@@ -182,8 +182,10 @@ class PHAModel(PHACore):
 
     def bake(self, task: str) -> BakedAdapter:
         """One task's adapters as ordinary weights that need neither prototype nor hypernetwork."""
-        if self.config.generates and self.config.hyper_input == "instance":
-            raise PHAError("hyper_input='instance' makes adapters per row: nothing to bake.")
+        if self.config.reads_instance:
+            raise PHAError(
+                f"hyper_input={self.config.hyper_input!r} makes adapters per row: nothing to bake."
+            )
         task_id = torch.tensor(self.task_ids(task, 1), device=self.device)
         with torch.no_grad():
             weights = self.trained.weights(task_id)

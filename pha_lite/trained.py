@@ -66,7 +66,7 @@ class Trained(nn.Module):
                     sum(self.layers[stack] for stack in generated),
                     d,
                     b,
-                    config.prototype_dim + config.own_width,
+                    config.hyper_width,
                     config.layer_dim,
                     config.hyper_hidden,
                     config.hyper_out,
@@ -82,8 +82,10 @@ class Trained(nn.Module):
         """Adapter weights of both stacks for K distinct tasks, the hypernetwork called once.
 
         Args:
-            tasks: (K,) task ids.
-            instances: (K, e) inputs of the hypernetwork in place of the tasks' vectors.
+            tasks: (K,) task ids; of rows, which may repeat a task, beside instances.
+            instances: (K, e) instance embeddings, for a hypernetwork that reads them in place of
+                the tasks' vectors or beside them. They come from the encoder's last state, so only
+                what is generated from them is still wanted.
 
         Returns:
             For ``"encoder"`` and ``"decoder"``: weights (L, ...) if shared, (L, K, ...) if owned
@@ -92,22 +94,30 @@ class Trained(nn.Module):
         result: dict[str, AdapterWeights | None] = {}
         generated = None
         if self.hypernet is not None:
-            vectors = instances if self.hyper_input == "instance" else self._vectors(tasks)
+            vectors = self._vectors(tasks, instances)
             generated = None if vectors is None else self.hypernet(vectors)
         first = 0
         for stack, owner in self.owners.items():
             part = getattr(self, stack)
-            result[stack] = None if part is None else part(tasks)
+            result[stack] = None if part is None or instances is not None else part(tasks)
             if owner == "generated" and generated is not None:
                 last = first + self.layers[stack]
                 result[stack] = AdapterWeights(*(w[first:last] for w in generated))
                 first = last
         return result
 
-    def _vectors(self, tasks: Tensor) -> Tensor:
-        """(K, e + own) what the hypernetwork reads of K tasks."""
-        found = self.prototypes(tasks)
-        return found if self.own is None else torch.cat([found, self.own(tasks)], dim=1)
+    def _vectors(self, tasks: Tensor, instances: Tensor | None) -> Tensor | None:
+        """(K, `PHAConfig.hyper_width`) what the hypernetwork reads; None while that is unknown."""
+        if self.hyper_input == "instance":
+            return instances
+        parts = [self.prototypes(tasks)]
+        if self.own is not None:
+            parts.append(self.own(tasks))
+        if self.hyper_input == "both":
+            if instances is None:
+                return None
+            parts.append(instances)
+        return torch.cat(parts, dim=1)
 
     def task_tables(self) -> list[nn.Parameter]:
         """Every parameter whose first dimension runs over tasks."""

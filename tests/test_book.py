@@ -496,3 +496,41 @@ def test_a_change_in_the_code_drops_the_execution_cache(tmp_path, monkeypatch):
     assert not build_again()
     env = SimpleNamespace(found_docs={"a"})
     assert assets.read_all_again(app, env, set(), set(), set()) == {"a"}
+
+
+def test_pages_that_were_not_run_spoil_no_later_build(tmp_path, monkeypatch):
+    pytest.importorskip("sphinx", reason="sphinx is not installed: pip install .[book]")
+    assets = load("book_assets", ROOT / "book" / "_ext" / "book_assets.py")
+    monkeypatch.setattr(assets, "ROOT", tmp_path)
+    monkeypatch.setattr(assets, "copy_vendored", lambda app: None)
+    code = tmp_path / "pha_lite" / "one.py"
+    code.parent.mkdir()
+    code.write_text("x = 1")
+    config = SimpleNamespace(nb_execution_cache_path="", nb_execution_mode="cache")
+    html = SimpleNamespace(format="html")
+    app = SimpleNamespace(
+        outdir=str(tmp_path / "_build" / "html"), config=config, builder=html, _warncount=0
+    )
+    cache = tmp_path / "_build" / ".jupyter_cache"
+    cache.mkdir(parents=True)
+
+    def build(run: bool) -> tuple[bool, bool, str]:
+        """Reads all pages again? Is the cache kept? Which mode?"""
+        config.nb_execution_mode = "cache"
+        monkeypatch.setenv("PHA_BOOK_RUN", "yes" if run else "no")
+        assets.leave_chapters(app, config)
+        assets.drop_stale_cache(app)
+        kept = cache.is_dir()
+        cache.mkdir(exist_ok=True)
+        assets.finish(app, None)
+        return app.pha_changed, kept, config.nb_execution_mode
+
+    build(True)
+    assert build(True) == (False, True, "cache")
+    assert build(False) == (True, True, "off")
+    assert build(True) == (True, True, "cache"), "pages read anew, from what was run before"
+    assert build(True) == (False, True, "cache")
+    build(False)
+    code.write_text("x = 2")
+    assert build(False) == (True, True, "off")
+    assert build(True) == (True, False, "cache"), "the code has changed since it was run"

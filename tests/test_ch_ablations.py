@@ -319,3 +319,15 @@ def test_a_method_is_met_only_at_sizes_that_both_records_have(chapter):
     found = chapter["field"](record, {"rows": wide})
     assert len(found) == 6 and all(label.startswith("n = 16") for label in found)
     assert found["n = 16, related, minus shared adapter"][0].mean == pytest.approx(10, abs=0.5)
+
+
+def test_an_earlier_round_is_reported_with_its_own_choice_and_seeds(chapter):
+    last = forms_record()
+    first = forms_record()
+    rows = [r | {"form": "small start" if r["form"] != "usual" else "usual"} for r in first["rows"]]
+    last["earlier"] = {"first": {"forms": ["usual", "small start"], "chosen": "small start"}}
+    last["earlier"]["first"] |= {"rows": rows, "seeds": [0]}
+    found = chapter["earlier_round"](last, "first")
+    assert found["rows"] is rows and list(found["forms"]) == ["usual", "small start"]
+    assert found["settings"]["chosen"] == "small start" != last["settings"]["chosen"]
+    assert chapter["prize"](found)["n = 16, conflicting"][2] == "better"

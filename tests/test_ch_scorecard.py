@@ -104,6 +104,17 @@ def test_a_count_never_refutes(page):
     assert page["counted"](list(range(5)), range(5)) == "held"
 
 
+def test_fewer_seeds_cost_their_share_and_the_whole_tuning(page):
+    record = {"experiment": "x", "cpu_seconds": 1200.0, "settings": {}, "curve": [{}] * 4}
+    record["rows"] = [{"seed": seed} for seed in range(5) for _ in range(2)] + [{"seed": 0}] * 2
+    assert page["minutes"](record) == pytest.approx(10), "two processes"
+    assert page["minutes"](record, 2) == pytest.approx(10 * (4 + 6) / 16)
+    assert page["minutes"](record, 9) == pytest.approx(10)
+    models = record | {"experiment": "transfer", "settings": {"tuning_seeds": [100, 101]}}
+    assert page["minutes"](models, 1) == pytest.approx(10 * (2 + 1) / (2 + 5))
+    assert page["minutes"](record | {"rows": []}, 2) == pytest.approx(10), "tuning alone"
+
+
 def test_comparisons_of_the_second_family_have_groups_of_that_name(page):
     text = (Path(__file__).parent.parent / "book/chapters/scorecard.py").read_text()
     for group in page["LATER"]:

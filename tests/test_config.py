@@ -93,6 +93,7 @@ def test_what_each_baseline_is():
         ({"dropout": 1}, "dropout=1"),
         ({"dropout": "0"}, "dropout='0'"),
         ({"contrast_to_encoder": 1}, "contrast_to_encoder=1"),
+        ({"contrast_to_prototypes": "no"}, "contrast_to_prototypes='no'"),
         ({"tasks": "a"}, "tasks='a'.*list"),
         ({"tasks": ["a", "a"]}, "'a' is listed twice"),
         ({"tasks": [""]}, "''"),

@@ -53,7 +53,8 @@ def test_every_method_and_variant_has_a_configuration():
 
 
 def test_unknown_experiment_is_named(tmp_path, capsys):
-    args = type("Args", (), {"name": "low_dat", "results": None, "workers": 1, "scratch": tmp_path})
+    args = {"name": "low_dat", "results": None, "workers": 1, "scratch": tmp_path, "seeds": None}
+    args = type("Args", (), args)
     with pytest.raises(PHAError, match="low_data"):
         command.main(args)
 
@@ -281,6 +282,70 @@ def test_more_steps_try_the_next_rate_and_keep_the_better_on_validation(monkeypa
         assert steps == 4 * grids._size(n)["steps"]
         assert record["settings"]["seeds"][str(n)] == list(grids.MORE_SEEDS_OF[n])
     assert len(record["curve"]) == 2 * 2 * len(grids.MORE_METHODS)
+
+
+def made_up_forms(monkeypatch, tmp_path, best, most=None):
+    """`forms` on scores by form: its record, and the cells that it asked for."""
+    from pha_lite.experiments import grids
+
+    asked = []
+
+    def run_cells(name, wanted, workers, scratch):
+        asked.extend(wanted)
+        parts = ("related", "conflicting", "retrieved", "loss")
+        return {
+            runner._key(c): {
+                "seconds": 0.0,
+                "test" if c["test"] else "validation": dict.fromkeys(
+                    (*parts, "all"), best.get(c["form"], 0.5) + (c["lr"] == 3e-3) / 10
+                ),
+                "swap": 0.0,
+            }
+            for c in wanted
+        }
+
+    monkeypatch.setattr(runner, "run_cells", run_cells)
+    run = runner.Runner("forms", 1, tmp_path, tmp_path, most)
+    return json.loads(grids.forms(run).read_text()), asked
+
+
+def test_the_second_round_of_forms_is_reported_on_seeds_of_its_own(monkeypatch, tmp_path):
+    best = {"usual": 0.9, "own vectors": 0.6, "text part": 0.7}
+    record, asked = made_up_forms(monkeypatch, tmp_path, best)
+    first = record["earlier"]["first"]
+    assert (first["chosen"], record["settings"]["chosen"]) == ("own vectors", "text part")
+    assert "text part" not in first["forms"] and set(first["forms"]) < set(record["forms"])
+    seeds = [{row["seed"] for row in rows} for rows in (first["rows"], record["rows"])]
+    assert not seeds[0] & seeds[1] and all(len(some) == 5 for some in seeds)
+    assert {row["lr"] for row in record["rows"]} == {3e-3}, "the rate that validation chose"
+    for cell in asked:
+        assert cell["test"] == (cell["suite_seed"] == 0), "chosen on other suites than reported"
+
+
+def test_fewer_seeds_leave_the_tuning_whole(monkeypatch, tmp_path):
+    whole, every = made_up_forms(monkeypatch, tmp_path, {})
+    short, few = made_up_forms(monkeypatch, tmp_path, {}, most=2)
+    tuned = [[c for c in cells if not c["test"]] for cells in (every, few)]
+    assert tuned[0] == tuned[1]
+    assert short["settings"]["seeds"] == whole["settings"]["seeds"][:2]
+    assert {row["seed"] for row in short["rows"]} == set(short["settings"]["seeds"])
+    assert short["command"].endswith("experiments forms --seeds 2")
+
+
+def test_all_runs_every_experiment_and_asks_for_real_data_first(monkeypatch, tmp_path):
+    ran = []
+    made = {name: lambda run: ran.append((run.name, run.most)) for name in ("one", "two")}
+    monkeypatch.setattr(command, "EXPERIMENTS", made)
+    args = {"name": "all", "results": None, "workers": 1, "scratch": tmp_path, "seeds": 3}
+    monkeypatch.delenv("PHA_DATA_DIR", raising=False)
+    with pytest.raises(PHAError, match="PHA_DATA_DIR"):
+        command.main(type("Args", (), args))
+    assert not ran
+    monkeypatch.setenv("PHA_DATA_DIR", str(tmp_path))
+    command.main(type("Args", (), args))
+    assert ran == [("one", 3), ("two", 3)]
+    with pytest.raises(PHAError, match="--seeds 0"):
+        command.main(type("Args", (), args | {"seeds": 0}))
 
 
 def test_changed_tasks_keep_the_rate_that_the_usual_ones_chose(monkeypatch, tmp_path):

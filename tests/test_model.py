@@ -24,7 +24,7 @@ SOURCES = ["good film", "the hotel was cold and dull", "one two", "rain", "a war
 TARGETS = ["yes", "no no", "goal vote law", "", "no"]
 MIX = ["mood", "season", "mood", "topic", "season"]
 
-# Every owner of adapters in both stacks, both placements, all three hypernetwork inputs.
+# Every owner of adapters in both stacks, both placements, all hypernetwork inputs.
 VARIANTS = {
     "pha": {},
     "sequential": {"placement": "sequential"},
@@ -36,6 +36,7 @@ VARIANTS = {
     "embedding": {"hyper_input": "embedding", "instance_weight": 0.0},
     "instance": {"hyper_input": "instance"},
     "instance, own encoder": {"hyper_input": "instance", "encoder": "per_task"},
+    "instance beside the task": {"hyper_input": "both", "own_dim": 3},
 }
 each_variant = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
 
@@ -272,6 +273,63 @@ def test_encoder_adapters_that_belong_to_tasks_get_no_contrastive_gradient(build
     assert reached(model, "ir_loss") == {
         part: part == "retriever" for part in reached(model, "lm_loss")
     }
+
+
+def test_the_prototype_loss_can_leave_the_prototypes_alone(build):
+    """Answers alone shape them then, as in a task embedding, and the retriever still learns."""
+    free, read_only = build(), build(contrast_to_prototypes=False)
+    batch = read_only.batch(SOURCES, TARGETS, MIX)
+    torch.testing.assert_close(read_only(batch).loss, free(batch).loss)  # only gradients differ
+    assert reached(free, "pro_loss")["prototypes"]
+    assert not reached(read_only, "pro_loss")["prototypes"]
+    assert reached(read_only, "pro_loss")["retriever"]
+    plain = build(contrast_to_prototypes=False, contrast_to_encoder=False)
+    embedding = build(instance_weight=0.0, prototype_weight=0.0)
+    gradients = []
+    for model in (plain, embedding):
+        model(batch).loss.backward()
+        gradients.append(model.trained.prototypes.vectors.grad)
+    torch.testing.assert_close(*gradients)
+
+
+def test_both_reads_the_prototype_and_the_row(build):
+    """With the columns of one part at zero, the other alone decides what is written."""
+    model = build(hyper_input="both")
+    e = model.config.prototype_dim
+    texts, labels = [SOURCES[0], SOURCES[1]], ["yes", "no"]
+    batch = model.batch(texts * 2, labels * 2, [TASKS[0]] * 2 + [TASKS[1]] * 2)
+    first = model.trained.hypernet.first.weight
+
+    def written():
+        with torch.no_grad():
+            model.start(batch)
+            return model.decoder_plan.weights[0].down.flatten(1)  # of four rows
+
+    same = {"task": (0, 2), "text": (0, 1)}  # rows that differ in this alone
+    rows = written()
+    assert all(not torch.allclose(rows[i], rows[j]) for i, j in same.values())
+    kept = first.detach().clone()
+    for columns, blind in ((slice(0, e), "task"), (slice(e, 2 * e), "text")):
+        with torch.no_grad():
+            first.copy_(kept)
+            first[:, columns] = 0
+        rows = written()
+        for part, (i, j) in same.items():
+            assert torch.allclose(rows[i], rows[j], atol=1e-7) == (part == blind), (blind, part)
+
+
+def test_both_keeps_its_task_part_when_a_task_joins_and_bakes_nothing(build, tmp_path):
+    model = build(hyper_input="both")
+    model.add_task("new", like=TASKS[1])
+    answers = [model.predict(SOURCES, name, labels=["yes", "no"]) for name in ("new", TASKS[1])]
+    assert answers[0] == answers[1]
+    model.save_pretrained(tmp_path / "kept")
+    again = PHAModel.from_pretrained(tmp_path / "kept", backbone=(model.t5, model.tokenizer))
+    assert again.predict(SOURCES, "new", labels=["yes", "no"]) == answers[0]
+    with pytest.raises(PHAError, match="per row"):
+        model.bake("new")
+    with pytest.raises(PHAError, match="'both'"):
+        build(hyper_input="both", encoder="generated")
 
 
 def test_instance_adapters_train_the_encoder_even_then(build):

@@ -3,7 +3,8 @@
 - plotly.min.js from the installed package, on pages with a figure only;
 - MathJax from sphinx-mathjax-offline; ipywidgets' html-manager from book/vendor;
 - launch buttons that open a chapter's Colab copy;
-- a digest of pha_lite/ and data/: when it changes, every page is executed again.
+- a digest of pha_lite/ and data/: when it changes, every page is executed again;
+- with PHA_BOOK_RUN=no in the environment (`make pages`) no chapter is run: text without outputs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ FIGURE = 'class="plotly-graph-div"'
 # The SVG output needs no font files, and Plotly draws its own TeX labels with it.
 MATHJAX = ("tex-svg.js", "input/tex/extensions")
 # What a chapter's outputs depend on beside its own cells.
+UNREAD = "pages-without-outputs"
 CODE = ("pha_lite/**/*.py", "data/**/*", "requirements.txt")
 
 
@@ -46,6 +48,15 @@ def digest() -> str:
     return total.hexdigest()
 
 
+def not_run() -> bool:
+    return os.environ.get("PHA_BOOK_RUN") == "no"
+
+
+def leave_chapters(app, config) -> None:
+    if not_run():
+        config.nb_execution_mode = "off"
+
+
 def stamp(app) -> Path:
     return Path(app.outdir).parent / "pha_digest"
 
@@ -54,10 +65,13 @@ def drop_stale_cache(app) -> None:
     """The execution cache looks at cells only; forget it when the code behind them changed."""
     app.pha_digest = digest()
     mark = stamp(app)
-    app.pha_changed = (
-        not mark.is_file() or mark.read_text() != app.pha_digest
-    )
-    if app.pha_changed:
+    known = mark.read_text().split() if mark.is_file() else [""]
+    valid = known[0] == app.pha_digest
+    app.pha_changed = not_run() or known != [app.pha_digest]
+    if not_run():
+        if valid:  # the next whole build reads all pages again, and what was run before serves it
+            mark.write_text(f"{app.pha_digest} {UNREAD}")
+    elif not valid:
         cache = Path(
             app.config.nb_execution_cache_path
             or mark.with_name(".jupyter_cache")  # myst-nb's default
@@ -122,7 +136,7 @@ def finish(app, problem) -> None:
     copy_vendored(app)
     # After a warning the next build starts afresh: a page read with a
     # failed cell would otherwise pass the second time.
-    if not app._warncount:
+    if not app._warncount and not not_run():
         stamp(app).write_text(app.pha_digest)
 
 
@@ -134,6 +148,7 @@ def setup(app):
     ):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")
+    app.connect("config-inited", leave_chapters)
     app.connect("builder-inited", drop_stale_cache)
     app.connect("env-get-outdated", read_all_again)
     app.connect("html-page-context", on_page, priority=900)

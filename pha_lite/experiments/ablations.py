@@ -14,7 +14,6 @@ from statistics import fmean
 from .runner import Runner, best_rate, common_settings, tuning_curve
 from .setting import (
     RELEASED_FORM,
-    SEEDS,
     TEST_ROWS,
     TUNING_SEEDS,
     VALID_ROWS,
@@ -128,13 +127,13 @@ def ablations(run: Runner) -> Path:
     rates = best_rate(named, "name")
     curve = tuning_curve(named, "name")
     rows = []
-    for at, seed in enumerate(SEEDS, 1):  # seed by seed: a run cut short has all on some seeds
+    for at, seed in enumerate(run.seeds(), 1):  # seed by seed: a run cut short has all on some seeds
         finals = [_cell(rates[name,], seed, True, change) for name, change in CHANGES.items()]
         rows += [
             {"name": name, "lr": cell["lr"], "seed": seed, **got}
             for name, (cell, got) in zip(CHANGES, run(finals), strict=True)
         ]
         settings = common_settings() | {"n": N, "learning_rates": RATES, "rules": WIDE_RULES}
-        settings |= {"steps": SIZE["steps"], "batch_size": SIZE["batch"], "seeds": SEEDS[:at]}
+        settings |= {"steps": SIZE["steps"], "batch_size": SIZE["batch"], "seeds": run.seeds()[:at]}
         path = run.write(settings=settings, changes=CHANGES, curve=curve, rows=rows)
     return path

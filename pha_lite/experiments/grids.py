@@ -68,10 +68,11 @@ def low_data(run: Runner) -> Path:
         curve += tuning_curve(tuned, "method", "n")
         finals = [
             base | {"method": m, "n": n, "lr": rates[m,], "seed": seed, "test": True}
-            for m, seed in product(METHODS, SEEDS)
+            for m, seed in product(METHODS, run.seeds())
         ]
         rows += [{k: c[k] for k in ("method", "n", "lr", "seed")} | got for c, got in run(finals)]
-        path = run.write(settings=common_settings(), curve=curve, rows=rows)
+        settings = common_settings() | {"seeds": run.seeds()}
+        path = run.write(settings=settings, curve=curve, rows=rows)
     return path
 
 
@@ -137,8 +138,8 @@ def sample_efficiency(run: Runner) -> Path:
     large = [n for n in WIDE_N if n > SMALL_N]
     # A part at a time, so that a run cut short has all methods on some seeds: few rows are cheap
     # and spread widest, so they come first, and their further seeds last.
-    parts = [(s, small) for s in SEEDS] + [(s, large) for s in SEEDS]
-    parts += [(s, small) for s in MORE_SEEDS if s not in SEEDS]
+    parts = [(s, small) for s in run.seeds()] + [(s, large) for s in run.seeds()]
+    parts += [(s, small) for s in run.seeds(MORE_SEEDS) if s not in SEEDS]
     rows: list[dict] = []
     for seed, sizes in parts:
         grid = list(product(WIDE_METHODS, sizes))
@@ -196,7 +197,7 @@ def more_steps(run: Runner) -> Path:
         )
         curve += tuning_curve(tuned, "method", "n")
         rates = best_rate(tuned, "method")
-        for at, seed in enumerate(MORE_SEEDS_OF[n], 1):  # a run cut short has all on some seeds
+        for at, seed in enumerate(run.seeds(MORE_SEEDS_OF[n]), 1):  # a run cut short has all on some seeds
             cells = [_wide(m, n, rates[m,], seed, True) | longer for m in MORE_METHODS]
             rows += [{k: c[k] for k in ("method", "n", "lr", "seed")} | f for c, f in run(cells)]
             seeds[n] = MORE_SEEDS_OF[n][:at]
@@ -206,13 +207,16 @@ def more_steps(run: Runner) -> Path:
 
 
 FORM_SUITES, FORM_N = (1, 2), (16, 100)
+FORM_ROUNDS = {"first": (8, SEEDS), "second": (len(FORMS), (5, 6, 7, 8, 9))}
 
 
 def forms(run: Runner) -> Path:
     """Forms of PHA against the collapse: chosen on suites of other seeds, reported on suite 0.
 
     The one with the highest mean over related half, conflicting half and both starts on the
-    validation rows of the suites 1 and 2 is then tested beside the usual form on suite 0.
+    validation rows of the suites 1 and 2 is then tested beside the usual form on suite 0. There
+    were two rounds: the last forms were added when the report on the first eight had been seen, so
+    the second choice is reported on seeds of its own.
     """
     tuned = run(
         [
@@ -233,17 +237,29 @@ def forms(run: Runner) -> Path:
         )
         for form in FORMS
     }
-    chosen = max((form for form in FORMS if form != "usual"), key=mean.get)
-    finals = [
-        {"cell": "form", "form": f, "n": n, "lr": rates[f, n], "seed": seed, "test": True}
-        | {"suite_seed": 0, **_size(n)}
-        for seed, f, n in product(SEEDS, ("usual", chosen), FORM_N)
-    ]
-    keys = ("form", "n", "lr", "seed")
-    rows = [{k: cell[k] for k in keys} | got for cell, got in run(finals)]
-    settings = _wide_settings() | {"suites_of_choice": FORM_SUITES, "chosen": chosen}
-    settings["tuning_seeds"] = [100 + suite for suite in FORM_SUITES]
-    return run.write(settings=settings, forms=FORMS, curve=_form_curve(tuned), rows=rows)
+    rounds = {}
+    for name, (count, seeds) in FORM_ROUNDS.items():
+        tried = list(FORMS)[:count]
+        chosen = max((form for form in tried if form != "usual"), key=mean.get)
+        seeds = run.seeds(seeds)
+        finals = [
+            {"cell": "form", "form": f, "n": n, "lr": rates[f, n], "seed": seed, "test": True}
+            | {"suite_seed": 0, **_size(n)}
+            for seed, f, n in product(seeds, ("usual", chosen), FORM_N)
+        ]
+        keys = ("form", "n", "lr", "seed")
+        rows = [{k: cell[k] for k in keys} | got for cell, got in run(finals)]
+        rounds[name] = {"forms": tried, "chosen": chosen, "seeds": seeds, "rows": rows}
+    last = rounds.pop(name)
+    settings = _wide_settings() | {"suites_of_choice": FORM_SUITES, "chosen": last["chosen"]}
+    settings |= {"seeds": last["seeds"], "tuning_seeds": [100 + suite for suite in FORM_SUITES]}
+    return run.write(
+        settings=settings,
+        forms=FORMS,
+        curve=_form_curve(tuned),
+        rows=last["rows"],
+        earlier=rounds,
+    )
 
 
 def _form_curve(tuned: list) -> list[dict]:
@@ -293,7 +309,7 @@ def stream(run: Runner) -> Path:
     # model has none.
     rates |= {s: base_rates[STRATEGIES[s][0]] for s in STRATEGIES if s not in rates}
     rows, scratch = [], []
-    for at, seed in enumerate(STREAM_SEEDS, 1):
+    for at, seed in enumerate(run.seeds(STREAM_SEEDS), 1):
         finals = [cell(s, rates[s], seed, True) for s in STRATEGIES]
         finals.append(cell("adapter_per_task", rates["adapter_per_task"], seed, True, alone=True))
         *done, (_, alone) = run(finals)
@@ -341,7 +357,7 @@ def real_data(run: Runner) -> Path:
     )
     rates = best_rate(tuned, "method")
     rows = []
-    for seed in REAL_SEEDS:  # seed by seed: a run cut short has all methods on some seeds
+    for seed in run.seeds(REAL_SEEDS):  # seed by seed: a run cut short has all methods on some seeds
         finals = [
             base | {"method": m, "lr": rates[m,], "seed": seed, "test": True} for m in REAL_METHODS
         ]
@@ -377,11 +393,11 @@ def backbone(run: Runner) -> Path:
     rates = best_rate(tuned, "backbone", "n")
     finals = [
         base | {"backbone": b, "n": n, "lr": rates[b, n], "seed": seed, "test": True}
-        for (b, n), seed in product(grid, SEEDS[:3])
+        for (b, n), seed in product(grid, run.seeds(SEEDS[:3]))
     ]
     rows = [{k: c[k] for k in ("backbone", "n", "lr", "seed")} | got for c, got in run(finals)]
     return run.write(
-        settings=common_settings() | {"seeds": SEEDS[:3], "method": "shared_adapter"},
+        settings=common_settings() | {"seeds": run.seeds(SEEDS[:3]), "method": "shared_adapter"},
         curve=tuning_curve(tuned, "backbone", "n"),
         rows=rows,
     )
@@ -406,11 +422,12 @@ def few_shot(run: Runner) -> Path:
             seen[row["start"]][row["lr"]].append(row["after"])
     curve = {s: {lr: sum(v) / len(v) for lr, v in rates.items()} for s, rates in seen.items()}
     chosen = {start: [max(rates, key=rates.get)] for start, rates in curve.items()}
-    finals = [base | {"rates": chosen, "seed": seed, "test": True} for seed in SEEDS]
+    finals = [base | {"rates": chosen, "seed": seed, "test": True} for seed in run.seeds()]
     done = run(finals)
     rows = [{"seed": c["seed"], **row} for c, got in done for row in got["rows"]]
     retrieval = [{"seed": c["seed"], **row} for c, got in done for row in got["retrieval"]]
     settings = common_settings() | {
+        "seeds": run.seeds(),
         "source_rows": SOURCE_N,
         "source_lr": source_lr,
         "tune": "prototype",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .runner import Runner, best_rate, common_settings, tuning_curve
-from .setting import GRID, SEEDS, TUNING_SEEDS
+from .setting import GRID, TUNING_SEEDS
 
 N, RULES = 100, ["entailment", "paraphrase", "sentiment", "time"]
 SIZE = {"rules": RULES, "steps": 1200, "batch": 24}
@@ -50,7 +50,7 @@ def other_tasks(run: Runner) -> Path:
     tuned = run([_cell(m, lr, False) | {"seed": seed} for m in METHODS for lr in GRID])
     rows = []
     grid = _grid(best_rate(tuned, "method"))
-    for at, seed in enumerate(SEEDS, 1):  # seed by seed: a run cut short has all on some seeds
+    for at, seed in enumerate(run.seeds(), 1):  # seed by seed: a run cut short has all on some seeds
         done = run([cell | {"seed": seed} for *_, cell in grid])
         rows += [
             {"changed": what, "value": value, "method": method, "lr": cell["lr"], "seed": seed}
@@ -58,6 +58,6 @@ def other_tasks(run: Runner) -> Path:
             for (what, value, method, _), (cell, got) in zip(grid, done, strict=True)
         ]
         settings = common_settings() | {"n": N, "rules": RULES, "steps": SIZE["steps"]}
-        settings |= {"batch_size": SIZE["batch"], "seeds": SEEDS[:at]}
+        settings |= {"batch_size": SIZE["batch"], "seeds": run.seeds()[:at]}
         path = run.write(settings=settings, curve=tuning_curve(tuned, "method"), rows=rows)
     return path

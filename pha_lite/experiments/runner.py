@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -106,10 +106,15 @@ class Runner:
         workers: processes, each with one thread.
         scratch: folder of finished cells.
         results: folder of the record.
+        most: at most so many of the seeds that an experiment reports; None for all. Tuning is not
+            touched by it.
     """
 
-    def __init__(self, name: str, workers: int, scratch: Path, results: Path) -> None:
+    def __init__(
+        self, name: str, workers: int, scratch: Path, results: Path, most: int | None = None
+    ) -> None:
         self.name, self.workers, self.scratch, self.results = name, workers, scratch, results
+        self.most = most
         self.seconds = 0.0
         self.commit = commit()  # of the start: a record written on the way is no change of the code
         # Finished cells of an earlier run keep their own commit and machine.
@@ -124,11 +129,16 @@ class Runner:
         self.cells_on |= {got.pop("machine", None) or "a machine not known" for got in done}
         return list(zip(cells, done, strict=True))
 
+    def seeds(self, planned: Sequence[int] = SEEDS) -> tuple[int, ...]:
+        """The seeds to report: those planned, or as many of them as were asked for."""
+        return tuple(planned[: self.most])
+
     def write(self, **facts) -> Path:
         """Write `results/name.json`: the facts, and what is needed to repeat or doubt them."""
         self.results.mkdir(parents=True, exist_ok=True)
         path = self.results / f"{self.name}.json"
         command = f"python -m pha_lite.experiments {self.name}"
+        command += f" --seeds {self.most}" if self.most else ""
         record = run_record(
             experiment=self.name,
             command=command,

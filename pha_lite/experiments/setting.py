@@ -56,6 +56,9 @@ FORMS: dict[str, dict] = {
     "own vectors": {"own_dim": 32},
     "own vectors, small start": {"own_dim": 32, "prototype_std": 0.1},
     "own vectors, both stacks": {"own_dim": 32, "encoder": "generated"},
+    # tried later, when the report on the eight above had been seen
+    "answers only": {"contrast_to_prototypes": False},
+    "text part": {"hyper_input": "both"},
 }
 METHODS = ("pha", "task_embedding", "adapter_per_task", "shared_adapter")
 

@@ -21,7 +21,6 @@ from .setting import (
     FEW_STARTS,
     FEW_STEPS,
     GRID,
-    SEEDS,
     SOURCE_N,
     TUNING_SEEDS,
     trained,
@@ -152,8 +151,9 @@ def transfer(run: Runner) -> Path:
     tuned = {t: best(("loss", t, "new rule"), ("loss", t, "new surface")) for t in tunes}
     chosen["loss"] = tuned["prototype"]  # the same runs
     base |= {"starts": chosen, "tunes": tuned}
-    done = run([base | {"seed": seed, "test": True} for seed in SEEDS])
+    done = run([base | {"seed": seed, "test": True} for seed in run.seeds()])
     settings = common_settings() | {
+        "seeds": run.seeds(),
         "source_rows": SOURCE_N,
         "tuning_steps": FEW_STEPS,
         "rates": {"prototype": FEW_GRID, "hypernetwork": SLOW, "all": SLOW},
