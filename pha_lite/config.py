@@ -164,8 +164,8 @@ class PHAConfig:
                 raise PHAError(f"{name}={getattr(self, name)!r}: give true or false.")
         if self.hyper_input in ("instance", "both") and self.encoder == "generated":
             raise PHAError(
-                f"encoder='generated' with hyper_input={self.hyper_input!r}: the instance embedding "
-                "is read from the encoder, so it cannot generate the encoder's adapters; "
+                f"encoder='generated' with hyper_input={self.hyper_input!r}: the instance "
+                "embedding is read from the encoder, so it cannot generate the encoder's adapters; "
                 "choose encoder='shared', 'per_task' or 'none'."
             )
 

@@ -726,7 +726,10 @@ def minutes(record, most=None):
 
 FEW = 2  # seeds of a short rerun
 longest = sorted(made, key=lambda n: minutes(made[n]), reverse=True)
-lines = [f"| experiment | minutes | with {FEW} seeds |", "|---|--:|--:|"]
+lines = [
+    f"| experiment | minutes | with {FEW} seeds |",
+    "|---|--:|--:|",
+]
 sums = {None: 0.0, FEW: 0.0}
 for name in longest:
     cells = []

@@ -127,7 +127,7 @@ def ablations(run: Runner) -> Path:
     rates = best_rate(named, "name")
     curve = tuning_curve(named, "name")
     rows = []
-    for at, seed in enumerate(run.seeds(), 1):  # seed by seed: a run cut short has all on some seeds
+    for at, seed in enumerate(run.seeds(), 1):
         finals = [_cell(rates[name,], seed, True, change) for name, change in CHANGES.items()]
         rows += [
             {"name": name, "lr": cell["lr"], "seed": seed, **got}

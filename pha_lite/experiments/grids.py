@@ -197,7 +197,7 @@ def more_steps(run: Runner) -> Path:
         )
         curve += tuning_curve(tuned, "method", "n")
         rates = best_rate(tuned, "method")
-        for at, seed in enumerate(run.seeds(MORE_SEEDS_OF[n]), 1):  # a run cut short has all on some seeds
+        for at, seed in enumerate(run.seeds(MORE_SEEDS_OF[n]), 1):
             cells = [_wide(m, n, rates[m,], seed, True) | longer for m in MORE_METHODS]
             rows += [{k: c[k] for k in ("method", "n", "lr", "seed")} | f for c, f in run(cells)]
             seeds[n] = MORE_SEEDS_OF[n][:at]
@@ -357,7 +357,7 @@ def real_data(run: Runner) -> Path:
     )
     rates = best_rate(tuned, "method")
     rows = []
-    for seed in run.seeds(REAL_SEEDS):  # seed by seed: a run cut short has all methods on some seeds
+    for seed in run.seeds(REAL_SEEDS):
         finals = [
             base | {"method": m, "lr": rates[m,], "seed": seed, "test": True} for m in REAL_METHODS
         ]

@@ -50,7 +50,7 @@ def other_tasks(run: Runner) -> Path:
     tuned = run([_cell(m, lr, False) | {"seed": seed} for m in METHODS for lr in GRID])
     rows = []
     grid = _grid(best_rate(tuned, "method"))
-    for at, seed in enumerate(run.seeds(), 1):  # seed by seed: a run cut short has all on some seeds
+    for at, seed in enumerate(run.seeds(), 1):
         done = run([cell | {"seed": seed} for *_, cell in grid])
         rows += [
             {"changed": what, "value": value, "method": method, "lr": cell["lr"], "seed": seed}

@@ -130,7 +130,10 @@ class Runner:
         return list(zip(cells, done, strict=True))
 
     def seeds(self, planned: Sequence[int] = SEEDS) -> tuple[int, ...]:
-        """The seeds to report: those planned, or as many of them as were asked for."""
+        """The seeds to report: those planned, or as many of them as were asked for.
+
+        A long experiment runs and writes seed by seed: cut short, it has all methods on some.
+        """
         return tuple(planned[: self.most])
 
     def write(self, **facts) -> Path:
