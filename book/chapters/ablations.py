@@ -1785,8 +1785,8 @@ def show_choice(record):
     return plots.finish(
         fig,
         f"{len(record['forms'])} forms, two other suites",
-        f"A row for each of {len(record['forms'])} forms of PHA, with a "
-        "dot for each of related half, conflicting half, two ways of "
+        f"A row for each of {len(record['forms'])} forms of PHA, with "
+        "a dot for each of related half, conflicting half, two ways of "
         "transfer, and the swap test; a menu for the rows per task.",
         height=760,
         above=52,

@@ -724,6 +724,7 @@ def minutes(record, most=None):
     return whole * left / (tuned + len(seeds))
 
 
+# %%
 FEW = 2  # seeds of a short rerun
 longest = sorted(made, key=lambda n: minutes(made[n]), reverse=True)
 lines = [
