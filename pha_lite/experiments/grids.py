@@ -215,7 +215,7 @@ def forms(run: Runner) -> Path:
 
     The one with the highest mean over related half, conflicting half and both starts on the
     validation rows of the suites 1 and 2 is then tested beside the usual form on suite 0. There
-    were two rounds: the last forms were added when the report on the first eight had been seen, so
+    are two rounds: the last forms were added when the report on the first eight had been seen, so
     the second choice is reported on seeds of its own.
     """
     tuned = run(
