@@ -321,13 +321,48 @@ def test_a_method_is_met_only_at_sizes_that_both_records_have(chapter):
     assert found["n = 16, related, minus shared adapter"][0].mean == pytest.approx(10, abs=0.5)
 
 
-def test_an_earlier_round_is_reported_with_its_own_choice_and_seeds(chapter):
-    last = forms_record()
-    first = forms_record()
-    rows = [r | {"form": "small start" if r["form"] != "usual" else "usual"} for r in first["rows"]]
-    last["earlier"] = {"first": {"forms": ["usual", "small start"], "chosen": "small start"}}
-    last["earlier"]["first"] |= {"rows": rows, "seeds": [0]}
-    found = chapter["earlier_round"](last, "first")
-    assert found["rows"] is rows and list(found["forms"]) == ["usual", "small start"]
-    assert found["settings"]["chosen"] == "small start" != last["settings"]["chosen"]
-    assert chapter["prize"](found)["n = 16, conflicting"][2] == "better"
+def two_rounds(first, last):
+    """A record of two rounds that chose these two forms, each with seeds of its own."""
+    record = forms_record()
+    ours = [r for r in record["rows"] if r["form"] != "usual"]
+    usual = [r for r in record["rows"] if r["form"] == "usual"]
+    rows = []
+    for chosen, later in ((first, 0), (last, 5)):
+        rows += [r | {"form": chosen, "seed": r["seed"] + later} for r in ours]
+        rows += [r | {"seed": r["seed"] + later} for r in usual]
+    rounds = {
+        name: {"forms": ["usual", first, last], "chosen": chosen, "seeds": seeds}
+        for name, chosen, seeds in (
+            ("first", first, [0, 1, 2, 3, 4]),
+            ("second", last, [5, 6, 7, 8, 9]),
+        )
+    }
+    settings = {"chosen": last, "rounds": rounds, "seeds": list(range(10))}
+    return record | {"rows": rows, "settings": settings}
+
+
+def test_a_round_is_reported_with_its_own_choice_and_seeds(chapter):
+    record = two_rounds("small start", "own vectors")
+    for name, form, seeds in (("first", "small start", 0), ("second", "own vectors", 5)):
+        found = chapter["of_round"](record, name)
+        assert found["settings"]["chosen"] == form and list(found["forms"])[0] == "usual"
+        assert {row["seed"] for row in found["rows"]} == set(range(seeds, seeds + 5))
+        assert chapter["prize"](found)["n = 16, conflicting"][2] == "better"
+    names = list(chapter["reports"](record))
+    assert names == ["first round: small start", "second round: own vectors"]
+    assert "different forms" in chapter["agreement"](record)
+
+
+def test_a_form_chosen_twice_is_judged_on_all_seeds(chapter):
+    record = two_rounds("own vectors", "own vectors")
+    for row in record["rows"]:  # in the second round the sign of one row is another
+        if row["seed"] > 4 and row["form"] != "usual" and row["n"] == 16:
+            row["test"] = row["test"] | {"conflicting": row["test"]["conflicting"] - 0.08}
+    found = chapter["reports"](record)
+    assert list(found)[-1] == "all seeds" and len(found) == 3
+    first, second, every = (
+        chapter["prize"](r)["n = 16, conflicting"][0].mean for r in found.values()
+    )
+    assert first == pytest.approx(5, abs=0.2) and second == pytest.approx(-3, abs=0.2)
+    assert every == pytest.approx((first + second) / 2)
+    assert "7 of 8" in chapter["agreement"](record)

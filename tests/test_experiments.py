@@ -312,11 +312,16 @@ def made_up_forms(monkeypatch, tmp_path, best, most=None):
 def test_the_second_round_of_forms_is_reported_on_seeds_of_its_own(monkeypatch, tmp_path):
     best = {"usual": 0.9, "own vectors": 0.6, "text part": 0.7}
     record, asked = made_up_forms(monkeypatch, tmp_path, best)
-    first = record["earlier"]["first"]
-    assert (first["chosen"], record["settings"]["chosen"]) == ("own vectors", "text part")
-    assert "text part" not in first["forms"] and set(first["forms"]) < set(record["forms"])
-    seeds = [{row["seed"] for row in rows} for rows in (first["rows"], record["rows"])]
-    assert not seeds[0] & seeds[1] and all(len(some) == 5 for some in seeds)
+    first, second = (record["settings"]["rounds"][name] for name in ("first", "second"))
+    assert (first["chosen"], second["chosen"]) == ("own vectors", "text part")
+    assert record["settings"]["chosen"] == "text part"
+    assert "text part" not in first["forms"] and set(first["forms"]) < set(second["forms"])
+    assert second["forms"] == list(record["forms"])
+    assert not set(first["seeds"]) & set(second["seeds"])
+    for found in (first, second):
+        assert len(found["seeds"]) == 5
+        seeds = {row["seed"] for row in record["rows"] if row["form"] == found["chosen"]}
+        assert seeds == set(found["seeds"])
     assert {row["lr"] for row in record["rows"]} == {3e-3}, "the rate that validation chose"
     for cell in asked:
         assert cell["test"] == (cell["suite_seed"] == 0), "chosen on other suites than reported"
@@ -327,7 +332,8 @@ def test_fewer_seeds_leave_the_tuning_whole(monkeypatch, tmp_path):
     short, few = made_up_forms(monkeypatch, tmp_path, {}, most=2)
     tuned = [[c for c in cells if not c["test"]] for cells in (every, few)]
     assert tuned[0] == tuned[1]
-    assert short["settings"]["seeds"] == whole["settings"]["seeds"][:2]
+    for name, found in whole["settings"]["rounds"].items():
+        assert short["settings"]["rounds"][name]["seeds"] == found["seeds"][:2]
     assert {row["seed"] for row in short["rows"]} == set(short["settings"]["seeds"])
     assert short["command"].endswith("experiments forms --seeds 2")
 

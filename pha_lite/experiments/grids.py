@@ -216,7 +216,8 @@ def forms(run: Runner) -> Path:
     The one with the highest mean over related half, conflicting half and both starts on the
     validation rows of the suites 1 and 2 is then tested beside the usual form on suite 0. There
     are two rounds: the last forms were added when the report on the first eight had been seen, so
-    the second choice is reported on seeds of its own.
+    the second choice is reported on seeds of its own. `rows` holds both reports: paired by seed, a
+    form that was chosen twice has all of them.
     """
     tuned = run(
         [
@@ -237,7 +238,7 @@ def forms(run: Runner) -> Path:
         )
         for form in FORMS
     }
-    rounds = {}
+    rounds, rows = {}, []
     for name, (count, seeds) in FORM_ROUNDS.items():
         tried = list(FORMS)[:count]
         chosen = max((form for form in tried if form != "usual"), key=mean.get)
@@ -248,18 +249,12 @@ def forms(run: Runner) -> Path:
             for seed, f, n in product(seeds, ("usual", chosen), FORM_N)
         ]
         keys = ("form", "n", "lr", "seed")
-        rows = [{k: cell[k] for k in keys} | got for cell, got in run(finals)]
-        rounds[name] = {"forms": tried, "chosen": chosen, "seeds": seeds, "rows": rows}
-    last = rounds.pop(name)
-    settings = _wide_settings() | {"suites_of_choice": FORM_SUITES, "chosen": last["chosen"]}
-    settings |= {"seeds": last["seeds"], "tuning_seeds": [100 + suite for suite in FORM_SUITES]}
-    return run.write(
-        settings=settings,
-        forms=FORMS,
-        curve=_form_curve(tuned),
-        rows=last["rows"],
-        earlier=rounds,
-    )
+        rows += [{k: cell[k] for k in keys} | got for cell, got in run(finals)]
+        rounds[name] = {"forms": tried, "chosen": chosen, "seeds": seeds}
+    settings = _wide_settings() | {"suites_of_choice": FORM_SUITES, "chosen": chosen}
+    settings |= {"rounds": rounds, "seeds": sorted({row["seed"] for row in rows})}
+    settings |= {"tuning_seeds": [100 + suite for suite in FORM_SUITES]}
+    return run.write(settings=settings, forms=FORMS, curve=_form_curve(tuned), rows=rows)
 
 
 def _form_curve(tuned: list) -> list[dict]:
