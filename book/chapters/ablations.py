@@ -142,7 +142,8 @@ def table(family, head="comparison"):
     for label, (gap, p, said) in family.items():
         both = f"{gap.low:+.1f} to {gap.high:+.1f}"
         word = said if said == "not told apart" else f"**{said}**"
-        cells = [label, f"{gap.mean:+.1f}", both, f"{p:.2f}", word]
+        small = "< 0.01" if p < 0.01 else f"{p:.2f}"
+        cells = [label, f"{gap.mean:+.1f}", both, small, word]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -410,8 +411,6 @@ def scatter(found, i=0, axis="x", **more):
 # %%
 PARTS = ["no instance loss", "no prototype loss", "neither loss"]
 MENU = {"x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
-BELOW = {"orientation": "h", "x": 0, "y": 0}
-BELOW |= {"yref": "container", "yanchor": "bottom"}
 
 
 def views(rows, label):
@@ -1067,7 +1066,7 @@ plots.finish(
     above=104,
     below=100,
     updatemenus=menus,
-    legend=BELOW,
+    legend=plots.LEGEND_BELOW,
 )
 
 
@@ -1615,7 +1614,7 @@ plots.finish(
     above=52,
     below=140,
     updatemenus=[MENU | {"buttons": buttons}],
-    legend=BELOW,
+    legend=plots.LEGEND_BELOW,
 )
 
 # %%
@@ -1792,7 +1791,7 @@ def show_choice(record):
         above=52,
         below=130,
         updatemenus=[MENU | {"buttons": buttons}],
-        legend=BELOW,
+        legend=plots.LEGEND_BELOW,
     )
 
 
@@ -1924,7 +1923,7 @@ def show_repeat(record):
         "all seeds together: chosen form minus usual form, in points.",
         height=720,
         below=110,
-        legend=BELOW,
+        legend=plots.LEGEND_BELOW,
     )
 
 
@@ -1947,8 +1946,8 @@ def agreement(record):
         for report in parts
     ]
     return (
-        f"The signs agree in **{same} of {len(signs[0])}** rows. Of the "
-        f"intervals, {clear[0]} leave zero out in the first round and "
+        f"The signs agree in **{same} of {len(signs[0])}** rows. "
+        f"Intervals that leave zero out: {clear[0]} in the first round, "
         f"{clear[1]} in the second."
     )
 
