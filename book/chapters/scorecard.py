@@ -712,8 +712,9 @@ def minutes(record, most=None):
     """Of a rerun with so many seeds; cells count alike."""
     whole = record["cpu_seconds"] / 2 / 60  # summed over two processes
     seeds = [row["seed"] for row in record.get("rows", [])]
-    kept = sorted(set(seeds))[:most]
     tuned, settings = len(record.get("curve", [])), record["settings"]
+    rounds = settings.get("rounds", {"": {"seeds": sorted(set(seeds))}})
+    kept = {s for part in rounds.values() for s in part["seeds"][:most]}
     if record["experiment"] in ("few_shot", "transfer"):
         # their cell is a model, in tuning, too
         seeds = sorted(set(seeds))
