@@ -74,7 +74,7 @@ def test_verdicts_follow_the_corrected_p_value(chapter):
         "not told apart",
     ]
     assert "**2 of 4**" in chapter["tally"](family) and "3 before" in chapter["tally"](family)
-    assert "| up | +5.0 | +4.0 to +6.0 | 0.00 | **better** |" in chapter["table"](family)
+    assert "| up | +5.0 | +4.0 to +6.0 | < 0.01 | **better** |" in chapter["table"](family)
     assert chapter["spread_of"](family) == "1 of 4 better, 1 of 4 worse, 2 of 4 not told apart"
 
 
