@@ -1882,16 +1882,17 @@ def prize_report(record):
 # %%
 def reports(record):
     """Name of a report -> its record: the rounds, then all seeds."""
+    rounds = record["settings"]["rounds"]
     found = {
-        f"{name} round: {of_round(record, name)['settings']['chosen']}":
-            of_round(record, name)
-        for name in record["settings"]["rounds"]
-    }  # fmt: skip
-    if len({r["settings"]["chosen"] for r in found.values()}) == 1:
+        f"{name} round: {part['chosen']}": of_round(record, name)
+        for name, part in rounds.items()
+    }
+    if len({part["chosen"] for part in rounds.values()}) == 1:
         found["all seeds"] = record
     return found
 
 
+# %%
 def repeat_figure(record):
     """Chosen minus usual form, by rows and part, in every report."""
     fig = go.Figure()
