@@ -1948,7 +1948,7 @@ def agreement(record):
     ]
     return (
         f"The signs agree in **{same} of {len(signs[0])}** rows. "
-        f"Intervals that leave zero out: {clear[0]} in the first round, "
+        f"Intervals without zero: {clear[0]} in the first round, "
         f"{clear[1]} in the second."
     )
 
@@ -1957,7 +1957,7 @@ Markdown(agreement(forms)) if forms else missing
 
 # %% [markdown]
 # *What to see:* by luck alone, signs agree in about half of the rows
-# and one interval in twenty leaves zero out. A difference that comes
+# and one interval in twenty lies beside zero. A difference that comes
 # back in the second round, on other seeds, is hard to call luck. One
 # that changes its sign was noise, however clear it looked the first
 # time. The intervals of the figure are not corrected; the table is,
