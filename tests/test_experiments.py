@@ -327,6 +327,38 @@ def test_the_second_round_of_forms_is_reported_on_seeds_of_its_own(monkeypatch, 
         assert cell["test"] == (cell["suite_seed"] == 0), "chosen on other suites than reported"
 
 
+def test_the_chosen_form_is_given_time_beside_the_usual_one(monkeypatch, tmp_path):
+    from pha_lite import records
+    from pha_lite.experiments import grids
+
+    asked = []
+
+    def run_cells(name, wanted, workers, scratch):
+        asked.extend(wanted)
+        best = {"usual": 1e-3, "own vectors": 3e-3}
+        score = {runner._key(c): 0.5 + 0.1 * (c["lr"] == best[c["form"]]) for c in wanted}
+        parts = ("related", "conflicting", "retrieved", "loss", "all")
+        return {
+            key: {"seconds": 0.0, "test": {}, "validation": dict.fromkeys(parts, at), "swap": 0.0}
+            for key, at in score.items()
+        }
+
+    monkeypatch.setattr(runner, "run_cells", run_cells)
+    monkeypatch.setattr(records, "load", lambda name: {"settings": {"chosen": "own vectors"}})
+    record = json.loads(grids.long_forms(runner.Runner("x", 1, tmp_path, tmp_path, 3)).read_text())
+    assert {(r["form"], r["lr"]) for r in record["rows"]} == {
+        ("usual", 1e-3),
+        ("own vectors", 3e-3),
+    }
+    assert [r["seed"] for r in record["rows"]] == [5, 5, 6, 6, 7, 7]
+    assert record["settings"]["seeds"] == [5, 6, 7]
+    for cell in asked:
+        assert (cell["n"], cell["steps"]) == (1000, grids.MORE_STEPS[1000])
+        assert cell["test"] == (cell["suite_seed"] == 0), "rates are chosen on other suites"
+    tuned = [c for c in asked if not c["test"]]
+    assert len(tuned) == 2 * 2 * 2 and {c["seed"] for c in tuned} == {101, 102}
+
+
 def test_fewer_seeds_leave_the_tuning_whole(monkeypatch, tmp_path):
     whole, every = made_up_forms(monkeypatch, tmp_path, {})
     short, few = made_up_forms(monkeypatch, tmp_path, {}, most=2)
