@@ -146,6 +146,15 @@ def holm(ps: Sequence[float]) -> list[float]:
     return result.tolist()
 
 
+def p_text(p: float) -> str:
+    """A p-value as tables show it, to two digits; one that would round to nothing says so.
+
+    >>> p_text(0.032), p_text(0.0004)
+    ('0.03', '< 0.01')
+    """
+    return "< 0.01" if p < 0.01 else f"{p:.2f}"
+
+
 def _finite(values: Sequence[float]) -> np.ndarray:
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():

@@ -366,3 +366,18 @@ def test_a_form_chosen_twice_is_judged_on_all_seeds(chapter):
     assert first == pytest.approx(5, abs=0.2) and second == pytest.approx(-3, abs=0.2)
     assert every == pytest.approx((first + second) / 2)
     assert "7 of 8" in chapter["agreement"](record)
+
+
+def test_pairs_are_seeds_whatever_their_order(chapter):
+    record = forms_record()
+    record["rows"] = [r for r in record["rows"] if r["n"] == 16][::-1]
+    first = record["rows"].pop(0)
+    record["rows"].append(first)  # now the two forms have their seeds in different orders
+    figure = chapter["pairs_figure"](record)
+    score = {(r["form"], r["seed"]): r["test"]["conflicting"] for r in record["rows"]}
+    (trace,) = [t for t in figure.data if t.name == "conflicting"]
+    for x, y, text in zip(trace.x, trace.y, trace.text, strict=True):
+        seed = int(text.removeprefix("seed "))
+        assert (x, y) == pytest.approx(
+            (100 * score["usual", seed], 100 * score["own vectors", seed])
+        )

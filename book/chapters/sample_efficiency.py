@@ -844,7 +844,7 @@ for n in more:
             tests[n, m, "lead"] = change(after["pha"] - after[m])
 fixed = stats.holm([p for _, p in tests.values()])
 told = {
-    at: f"{words} | {p:.2f}"
+    at: f"{words} | {stats.p_text(p)}"
     for (at, (words, _)), p in zip(tests.items(), fixed, strict=True)
 }
 
@@ -952,10 +952,9 @@ lines = [
 ]
 lines.append("|---|--:|---|--:|")
 for (method, (gap, _)), p in zip(slopes.items(), fixed, strict=True):
-    both = f"{gap.low:+.1f} to {gap.high:+.1f}"
-    lines.append(
-        f"| {NAMES[method]} | {gap.mean:+.1f} | {both} | {p:.2f} |"
-    )
+    cells = [NAMES[method], f"{gap.mean:+.1f}"]
+    cells += [f"{gap.low:+.1f} to {gap.high:+.1f}", stats.p_text(p)]
+    lines.append("| " + " | ".join(cells) + " |")
 Markdown("\n".join(lines))
 
 # %% [markdown]
@@ -1115,10 +1114,9 @@ lines = ["| PHA minus | points | 95 % interval | p (Holm) |"]
 lines.append("|---|--:|---|--:|")
 for (method, gap), p in zip(gaps.items(), fixed, strict=True):
     at = stats.interval(gap, method="t")
-    both = f"{at.low:+.1f} to {at.high:+.1f}"
-    lines.append(
-        f"| {shown[method]} | {at.mean:+.1f} | {both} | {p:.2f} |"
-    )
+    cells = [shown[method], f"{at.mean:+.1f}"]
+    cells += [f"{at.low:+.1f} to {at.high:+.1f}", stats.p_text(p)]
+    lines.append("| " + " | ".join(cells) + " |")
 
 
 # %%
