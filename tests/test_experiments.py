@@ -93,7 +93,12 @@ def test_a_form_is_measured_on_both_halves_in_the_swap_test_and_in_transfer(monk
     found = cells.form_cell("own vectors", 16, 1e-3, 0, False, 1, **SMALL)
     assert set(found["validation"]) == {"related", "conflicting", "all", "retrieved", "loss"}
     assert all(0 <= value <= 1 for value in found["validation"].values())
-    assert -1 <= found["swap"] <= 1
+    assert -1 <= found["swap"] <= 1 and "tasks" not in found
+    tested = cells.form_cell("own vectors", 16, 1e-3, 0, True, 1, **SMALL)
+    assert set(tested) >= {"test", "tasks", "swap", "same_input", "same_rule", "right_rule"}
+    names = [name for name in tested["tasks"] if not name.startswith("acceptability")]
+    mean = sum(tested["tasks"][name] for name in names) / len(names)
+    assert tested["test"]["conflicting"] == pytest.approx(mean)
 
 
 def test_separate_models_share_the_rows_of_a_joint_run_out_evenly(monkeypatch):
@@ -350,8 +355,8 @@ def test_the_chosen_form_is_given_time_beside_the_usual_one(monkeypatch, tmp_pat
         ("usual", 1e-3),
         ("own vectors", 3e-3),
     }
-    assert [r["seed"] for r in record["rows"]] == [5, 5, 6, 6, 7, 7]
-    assert record["settings"]["seeds"] == [5, 6, 7]
+    assert [r["seed"] for r in record["rows"]] == [10, 10, 11, 11, 12, 12]
+    assert record["settings"]["seeds"] == [10, 11, 12]
     for cell in asked:
         assert (cell["n"], cell["steps"]) == (1000, grids.MORE_STEPS[1000])
         assert cell["test"] == (cell["suite_seed"] == 0), "rates are chosen on other suites"

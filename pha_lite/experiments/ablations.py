@@ -81,11 +81,11 @@ def ablation_cell(
     if pairs and model.trained.task_tables():
         found["swap"] = fmean(swap_test(model, tasks, pairs, limit=VALID_ROWS).values())
     if model.config.uses_prototype_loss:
-        found |= _space(model, suite, tasks, seed)
+        found |= space(model, suite, tasks, seed)
     return found
 
 
-def _space(model, suite, tasks, seed: int) -> dict:
+def space(model, suite, tasks, seed: int) -> dict:
     """Where the prototypes lie, and what inputs of new surfaces find among them."""
     from torch.nn.functional import normalize
 

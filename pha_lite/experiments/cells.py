@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 
-from .ablations import ablation_cell
+from .ablations import ablation_cell, space
 from .costs import costs_cell
 from .paper import joint_cell, new_task_cell
 from .real import real_cell
@@ -66,6 +66,10 @@ def form_cell(form: str, n: int, lr: float, seed: int, test: bool, suite_seed: i
 
     Args:
         size: rules, steps and batch, as in `trained`.
+
+    Returns:
+        Scores and the swap test; on test rows the scores of every task, too, and what `space`
+        finds.
     """
     from dataclasses import replace
 
@@ -85,10 +89,11 @@ def form_cell(form: str, n: int, lr: float, seed: int, test: bool, suite_seed: i
         task = replace(suite[name], splits={**suite[name].splits, "test": suite[name][split]})
         for start, found in starts.items():
             found.append(adapt(model, task, 16, start, "none", seed=seed, limit=FEW_ROWS).before)
-    return {
+    found = {
         split: halves(suite, scores) | {s: sum(v) / len(v) for s, v in starts.items()},
         "swap": sum(drops.values()) / len(drops),
     }
+    return found | {"tasks": scores} | space(model, suite, tasks, seed) if test else found
 
 
 def separate_cell(
