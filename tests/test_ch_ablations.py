@@ -381,3 +381,14 @@ def test_pairs_are_seeds_whatever_their_order(chapter):
         assert (x, y) == pytest.approx(
             (100 * score["usual", seed], 100 * score["own vectors", seed])
         )
+
+
+def test_a_score_is_the_mean_over_sizes_at_the_best_rates(chapter):
+    record = forms_record()
+    record["forms"] = {"usual": {}, "own vectors": {}}
+    for row in list(record["curve"]):
+        record["curve"].append(row | {"n": 100, "all": row["all"] - 0.2})
+    found = chapter["scored"](record)
+    assert list(found) == ["own vectors", "usual"]
+    assert found["usual"][0] == pytest.approx(60), "70 and 50, at the better of two rates"
+    assert found["usual"][1] == [(3e-3, pytest.approx(70)), (3e-3, pytest.approx(50))]
