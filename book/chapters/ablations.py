@@ -1836,9 +1836,10 @@ def choice_table(record):
         ]
         lines.append(f"| {form} | {' | '.join(words)} | {score:.1f} |")
     return Markdown(
-        "Rate and mean of the four accuracies (%), first with 16 and then "
-        "with 100 rows per task; a star marks the lowest or highest rate "
-        "tried:\n\n" + "\n".join(lines).replace("*", "\\*")
+        "Rate and mean of the four accuracies (%), with 16 rows per "
+        "task and then with 100; a star marks the lowest or highest "
+        "rate tried, beyond which a better one may lie:\n\n"
+        + "\n".join(lines).replace("*", "\\*")
     )
 
 
