@@ -1835,15 +1835,14 @@ def choice_table(record):
             for lr, a in cells
         ]
         lines.append(f"| {form} | {' | '.join(words)} | {score:.1f} |")
-    return Markdown(
+    note = (
         "Rate and mean of the four accuracies (%), with 16 rows per "
-        "task and then with 100; a star marks the lowest or highest "
-        "rate tried, beyond which a better one may lie:\n\n"
-        + "\n".join(lines).replace("*", "\\*")
+        "task and with 100; a star: lowest or highest rate tried."
     )
+    table = "\n".join(lines).replace("*", "\\*")
+    return Markdown(f"{note}\n\n{table}")
 
 
-# %%
 choice_table(forms) if forms else missing
 
 
@@ -2072,7 +2071,8 @@ field_report(forms, wide) if forms and wide else missing
 # a form that gains on the conflicting half pay elsewhere? Go through
 # the menu: one form was chosen for both sizes by the mean, so it may
 # lead at one of them and trail at the other. A form comes with its
-# rate, so part of a pattern may be the rate's. And the highest of
+# rate, so part of a pattern may be the rate's, and beyond a rate with
+# a star a better one may lie. And the highest of
 # several noisy scores is flattered: it was picked for its luck, too.
 # The reports on suite 0 are the honest ones. "Nowhere worse" with
 # wide intervals is a weak prize. And the last table asks the question
