@@ -1893,9 +1893,8 @@ def judged(family):
 def prize_report(record):
     """Table and verdict of the report on suite 0."""
     family, chosen = prize(record), record["settings"]["chosen"]
-    rows = record["rows"]
+    rows, drops = record["rows"], []
     count = len({row["seed"] for row in rows if row["form"] == chosen})
-    drops = []
     for n in sorted({row["n"] for row in rows}):
         both = [
             np.mean(
