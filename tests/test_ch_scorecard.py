@@ -111,7 +111,7 @@ def test_fewer_seeds_cost_their_share_and_the_whole_tuning(page):
     assert page["minutes"](record, 2) == pytest.approx(10 * (4 + 6) / 16)
     assert page["minutes"](record, 9) == pytest.approx(10)
     rounds = {"first": {"seeds": [0, 1, 2]}, "second": {"seeds": [3, 4]}}
-    twice = record | {"settings": record["settings"] | {"rounds": rounds}}
+    twice = record | {"experiment": "forms", "settings": {"rounds": rounds}}
     assert page["minutes"](twice, 1) == page["minutes"](record, 2), "one seed of each round"
     models = record | {"experiment": "transfer", "settings": {"tuning_seeds": [100, 101]}}
     assert page["minutes"](models, 1) == pytest.approx(10 * (2 + 1) / (2 + 5))

@@ -727,7 +727,11 @@ def minutes(record, most=None):
     whole = record["cpu_seconds"] / 2 / 60  # summed over two processes
     seeds = [row["seed"] for row in record.get("rows", [])]
     tuned, settings = len(record.get("curve", [])), record["settings"]
-    rounds = settings.get("rounds", {"": {"seeds": sorted(set(seeds))}})
+    rounds = {"all": {"seeds": sorted(set(seeds))}}
+    if (
+        record["experiment"] == "forms"
+    ):  # each round has seeds of its own
+        rounds = settings["rounds"]
     kept = {s for part in rounds.values() for s in part["seeds"][:most]}
     if record["experiment"] in ("few_shot", "transfer"):
         # their cell is a model, in tuning, too
