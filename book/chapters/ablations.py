@@ -1906,9 +1906,9 @@ def prize_report(record):
     return Markdown(
         "Chosen on the other suites among "
         f"{len(record['forms']) - 1} candidates: **{chosen}**, with a "
-        "rate of its own. On suite 0 it is "
-        f"**{judged(family)}**. Test accuracy minus that of the "
-        f"usual form, in points; seeds: {count}.\n\n"
+        f"rate of its own. Verdict on suite 0: **{judged(family)}**. "
+        "Test accuracy minus that of the usual form, in points; "
+        f"seeds: {count}.\n\n"
         + table(family, "rows per task, part")
         + "\n\n"
         + tally(family)

@@ -728,9 +728,7 @@ def minutes(record, most=None):
     seeds = [row["seed"] for row in record.get("rows", [])]
     tuned, settings = len(record.get("curve", [])), record["settings"]
     rounds = {"all": {"seeds": sorted(set(seeds))}}
-    if (
-        record["experiment"] == "forms"
-    ):  # each round has seeds of its own
+    if record["experiment"] == "forms":  # seeds of its own for each
         rounds = settings["rounds"]
     kept = {s for part in rounds.values() for s in part["seeds"][:most]}
     if record["experiment"] in ("few_shot", "transfer"):
