@@ -768,8 +768,8 @@ Markdown(
 # We had set out to stay below about six hours, and the recorded runs
 # took longer: seeds are what makes a verdict worth reading, and they
 # were paid for first. `python -m pha_lite.experiments all --seeds 2`
-# comes near to it. It tunes as the records did, and what it finds has
-# wider intervals. (Two seeds can tell hardly anything apart. They
+# takes what the last column says. It tunes as the records did, and
+# what it finds has wider intervals. (Two seeds can tell hardly anything apart. They
 # can tell whether *you* get what we got.)
 #
 # What was made smaller even so: the wide grid of *Sample efficiency*
