@@ -1827,20 +1827,19 @@ def scored(record):
 def choice_table(record):
     """The forms by their score; a star at an end of the rates."""
     tried = {row["lr"] for row in record["curve"]}
-    lines = ["| form | " + "rate | accuracy | " * 2 + "score |"]
-    lines.append("|---" + "|--:" * 5 + "|")
+    sizes = sorted({row["n"] for row in record["curve"]})
+    heads = "".join(f"rate, n = {n} | accuracy | " for n in sizes)
+    lines = [f"| form | {heads}score |"]
+    lines.append("|---" + "|--:" * (2 * len(sizes) + 1) + "|")
     for form, (score, cells) in scored(record).items():
         words = [
             f"{lr:g}{'*' * (lr in (min(tried), max(tried)))} | {a:.1f}"
             for lr, a in cells
         ]
         lines.append(f"| {form} | {' | '.join(words)} | {score:.1f} |")
-    note = (
-        "Rate and mean of the four accuracies (%), with 16 rows per "
-        "task and with 100; a star: lowest or highest rate tried."
-    )
-    table = "\n".join(lines).replace("*", "\\*")
-    return Markdown(f"{note}\n\n{table}")
+    note = "Rates and means of the four accuracies, %; "
+    note += "a star: the lowest or highest rate tried.\n\n"
+    return Markdown(note + "\n".join(lines).replace("*", "\\*"))
 
 
 choice_table(forms) if forms else missing
@@ -2190,11 +2189,11 @@ rivals_table(long_forms) if long_forms else missing
 # *What to see:* a dot above the dotted line is a seed with which the
 # chosen form is better. Begin with the conflicting half. Do its dots
 # lie apart, near 75 and near 100? Near 75 one rival is learnt and the
-# other is at chance, as the last table shows. Then ask the cosines: is
-# a seed that missed a rival one whose prototypes lie close together?
-# If not, it was not the collapse that kept it from learning. Outcomes
-# that jump from seed to seed make wide intervals, so read the dots, not
-# only the verdict.
+# other hardly or not at all, as the last table shows. Then ask the
+# cosines: is a seed that missed a rival one whose prototypes lie close
+# together? If not, their closeness is not what kept it from learning.
+# Outcomes that jump from seed to seed make wide intervals, so read the
+# dots, not only the verdict.
 
 # %% [markdown]
 # ```{admonition} Trap: an ablation of a switch that does two things

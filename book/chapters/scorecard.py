@@ -395,7 +395,7 @@ for group, text, wanted, differences, page in COMPARED:
 # %%
 summary = ", ".join(f"{len(v)} {word}" for word, v in told.items())
 near = [
-    f"*{text}* ({corrected[group, text]:.3f})"
+    f"*{group}: {text}* ({corrected[group, text]:.4g})"
     for group, text, *_ in tested
     if 0.04 < corrected[group, text] < 0.06
 ]
@@ -728,7 +728,7 @@ def minutes(record, most=None):
     seeds = [row["seed"] for row in record.get("rows", [])]
     tuned, settings = len(record.get("curve", [])), record["settings"]
     rounds = {"all": {"seeds": sorted(set(seeds))}}
-    if record["experiment"] == "forms":  # seeds of its own for each
+    if record["experiment"] == "forms":  # two rounds, own seeds
         rounds = settings["rounds"]
     kept = {s for part in rounds.values() for s in part["seeds"][:most]}
     if record["experiment"] in ("few_shot", "transfer"):

@@ -86,7 +86,14 @@ def ablation_cell(
 
 
 def space(model, suite, tasks, seed: int) -> dict:
-    """Where the prototypes lie, and what inputs of new surfaces find among them."""
+    """Where the prototypes lie, and what inputs of new surfaces find among them.
+
+    Returns:
+        `same_rule`, `same_input`: mean cosines of two prototypes, of one rule and of two rules
+        that read the same inputs. `right_rule`, `right_kind`: shares of draws of 16 inputs whose
+        nearest prototype is of their rule, or of a rule that reads such inputs. What no pair and
+        no draw can say is left out.
+    """
     from torch.nn.functional import normalize
 
     from pha_lite.fewshot import episode

@@ -249,9 +249,8 @@ def forms(run: Runner) -> Path:
         keys = ("form", "n", "lr", "seed")
         rows += [{k: cell[k] for k in keys} | got for cell, got in run(finals)]
         rounds[name] = {"forms": tried, "chosen": chosen, "seeds": seeds}
-    settings = _wide_settings() | {"suites_of_choice": FORM_SUITES, "chosen": chosen}
-    settings |= {"rounds": rounds, "seeds": sorted({row["seed"] for row in rows})}
-    settings |= {"tuning_seeds": [100 + suite for suite in FORM_SUITES]}
+    seeds = sorted({row["seed"] for row in rows})
+    settings = _form_settings(chosen) | {"rounds": rounds, "seeds": seeds}
     return run.write(settings=settings, forms=FORMS, curve=_form_curve(tuned), rows=rows)
 
 
@@ -287,12 +286,15 @@ def long_forms(run: Runner) -> Path:
         ]
         keys = ("form", "n", "lr", "seed")
         rows += [{k: cell[k] for k in keys} | got for cell, got in run(finals)]
-        settings = _wide_settings() | {"suites_of_choice": FORM_SUITES, "chosen": pair[1]}
-        settings |= {"steps": base["steps"], "learning_rates": LONG_RATES}
-        settings |= {"tuning_seeds": [100 + suite for suite in FORM_SUITES]}
-        settings |= {"seeds": seeds[:at]}
+        settings = _form_settings(pair[1]) | {"steps": base["steps"], "seeds": seeds[:at]}
+        settings |= {"learning_rates": LONG_RATES}
         path = run.write(settings=settings, curve=_form_curve(tuned), rows=rows)
     return path
+
+
+def _form_settings(chosen: str) -> dict:
+    own = {"suites_of_choice": FORM_SUITES, "tuning_seeds": [100 + s for s in FORM_SUITES]}
+    return _wide_settings() | own | {"chosen": chosen}
 
 
 def _all_four(tuned: list) -> None:
